@@ -1,0 +1,246 @@
+"""A layer is a function with parameters: tensors that it holds and that training changes."""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ..ops.common import Array
+from ..tensor import Tensor, as_tensor
+
+
+class Layer:
+    """Base class of layers: a subclass writes ``__init__`` and ``forward`` and nothing else.
+
+    What the layer holds is found in its attributes, in the order of their assignment, also inside
+    lists, tuples, dicts and other layers. Tensors that require a gradient are its parameters;
+    other tensors and arrays are its state (running statistics, for example), which is saved but
+    not trained. There is no need to call ``super().__init__()``.
+
+    Attributes
+    ----------
+    training : bool
+        True in training mode, False after `eval`.
+
+    Examples
+    --------
+    >>> import micrograd_np as mg
+    >>> class Scale(mg.Layer):
+    ...     def __init__(self, features):
+    ...         self.factor = mg.Tensor([1.0] * features, requires_grad=True)
+    ...
+    ...     def forward(self, x):
+    ...         return x * self.factor
+    >>> scale = Scale(3)
+    >>> scale([[1, 2, 3]])
+    Tensor([[1., 2., 3.]], requires_grad=True)
+    >>> [name for name, _ in scale.named_parameters()]
+    ['factor']
+    """
+
+    training: bool = True
+
+    def _no_forward(self, *inputs: Any, **options: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must define forward(self, x)")
+
+    # Declared as a callable of any signature, so that subclasses choose their own.
+    forward: Callable[..., Any] = _no_forward
+
+    def __call__(self, x: Any, *others: Any, **options: Any) -> Any:
+        """Run `forward` on the inputs; arrays, lists and numbers become tensors first."""
+        if x.__class__ is Tensor and not others and not options:
+            return self.forward(x)
+        return self.forward(_as_input(x), *map(_as_input, others), **options)
+
+    def parameters(self) -> list[Tensor]:
+        """Return the tensors that training changes, each once, in order of assignment."""
+        return [tensor for _, tensor in self.named_parameters()]
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield each parameter once, with its dotted name such as ``0.weight``."""
+        for name, value in _named(self, "", set()):
+            if isinstance(value, Tensor) and value.requires_grad:
+                yield name, value
+
+    def layers_within(self) -> Iterator[tuple[str, "Layer"]]:
+        """Yield this layer (its name is empty) and all layers inside, each once."""
+        for name, value in _named(self, "", set()):
+            if isinstance(value, Layer):
+                yield name, value
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of all parameters and state by dotted name."""
+        return {name: array.copy() for name, array in self._arrays().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copy parameters and state from what `state_dict` returned.
+
+        Parameters
+        ----------
+        state
+            Arrays (or tensors, or lists) by name, of the shapes that the layer has. They are
+            converted to the dtypes that the layer has.
+
+        Raises
+        ------
+        ValueError
+            If names are missing or unexpected, or entries have the wrong shape or are no numbers.
+            The message lists all of them, and nothing is changed.
+        """
+        own = self._arrays()
+        faults = [f"missing: {name}" for name in own if name not in state]
+        faults += [f"unexpected: {name}" for name in state if name not in own]
+        loaded = {name: _loadable(state[name]) for name in own if name in state}
+        for name, array in loaded.items():
+            if array is None:
+                faults.append(f"no numbers: {name} is {type(state[name]).__name__}")
+            elif array.shape != own[name].shape:
+                faults.append(
+                    f"wrong shape: {name} must have {own[name].shape}; received {array.shape}"
+                )
+            elif not np.can_cast(array.dtype, own[name].dtype, "same_kind"):
+                faults.append(f"wrong dtype: {name} is {array.dtype}, not {own[name].dtype}")
+            elif not own[name].flags.writeable:
+                faults.append(f"read-only: {name} of the layer cannot be written into")
+        if faults:
+            raise ValueError("the state does not fit the layer:\n  " + "\n  ".join(faults))
+        for name, array in loaded.items():
+            own[name][...] = array
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode here and in all layers inside; return self."""
+        for _, layer in self.layers_within():
+            layer.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Set evaluation mode here and in all layers inside; return self."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def astype(self, dtype: npt.DTypeLike) -> Self:
+        """Convert parameters and floating state to a float dtype, in place; return self."""
+        if np.dtype(dtype).kind != "f":
+            raise TypeError(f"layers hold floats; received dtype {np.dtype(dtype)}")
+        _convert(self, np.dtype(dtype), set())
+        return self
+
+    def __repr__(self) -> str:
+        lines = []
+        for name, child in self._children():
+            text = repr(child) if isinstance(child, Layer) else getattr(child, "__name__", "?")
+            lines.append(f"({name}): {text}".replace("\n", "\n  "))
+        count = sum(parameter.size for parameter in self.parameters())
+        comment = f"  # {count:,} parameter{'s' * (count != 1)}" if count else ""
+        head = f"{type(self).__name__}({self._arguments()}"
+        return "\n  ".join([head, *lines]) + ("\n)" if lines else ")") + comment
+
+    def _attributes(self) -> Iterable[tuple[Any, Any]]:
+        """Return name and value of what the layer holds; `Sequential` leaves out one level."""
+        return vars(self).items()
+
+    def _children(self) -> Iterator[tuple[str, Any]]:
+        """Yield the layers directly inside, also through lists, tuples and dicts."""
+        seen = {id(self)}
+        for key, value in self._attributes():
+            for name, inner in _named(value, str(key), seen, into_layers=False):
+                if isinstance(inner, Layer):
+                    yield name, inner
+
+    def _arrays(self) -> dict[str, Array]:
+        """Return all parameters and state by name; the arrays themselves."""
+        found = _named(self, "", set())
+        return {n: v.data if isinstance(v, Tensor) else v for n, v in found if not _is_layer(v)}
+
+    def _arguments(self) -> str:
+        """Write the constructor's arguments from the attributes of the same names."""
+        written = []
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            value = getattr(self, name, parameter.default)
+            if isinstance(value, Tensor):
+                value = True  # such as bias=True
+            if parameter.default is parameter.empty and isinstance(value, _SIMPLE):
+                written.append(repr(value))
+            elif value is not None and value != parameter.default and isinstance(value, _SIMPLE):
+                written.append(f"{name}={value!r}")
+        return ", ".join(written)
+
+
+_SIMPLE = (bool, int, float, str, tuple)
+
+
+def _is_layer(value: Any) -> bool:
+    return isinstance(value, Layer)
+
+
+def _as_input(x: Any) -> Any:
+    """Make a tensor of what is made of numbers; masks that are None and states pass as they are."""
+    if x is None or isinstance(x, (Tensor, tuple)):
+        return x
+    return as_tensor(x)
+
+
+def _contents(value: Any) -> Iterable[tuple[Any, Any]]:
+    if isinstance(value, Layer):
+        return value._attributes()
+    if isinstance(value, dict):
+        return value.items()
+    return enumerate(value) if isinstance(value, (list, tuple)) else ()
+
+
+def _named(
+    value: Any, name: str, seen: set[int], into_layers: bool = True
+) -> Iterator[tuple[str, Any]]:
+    """Yield every layer, leaf tensor and numeric array in `value`, once, with its dotted name."""
+    if not isinstance(value, (Layer, Tensor, np.ndarray, dict, list, tuple)) or id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, Tensor):
+        if value.is_leaf:
+            yield name, value
+        return
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind in "fiub":
+            yield name, value
+        return
+    if isinstance(value, Layer):
+        yield name, value
+        if name and not into_layers:
+            return
+    for key, child in _contents(value):
+        yield from _named(child, f"{name}.{key}" if name else str(key), seen, into_layers)
+
+
+def _convert(value: Any, dtype: np.dtype[Any], seen: set[int]) -> Any:
+    """Convert the floats in `value` in place where that can be; return what shall stand for it."""
+    if isinstance(value, np.ndarray):
+        return value.astype(dtype) if value.dtype.kind == "f" else value
+    if id(value) in seen:
+        return value
+    seen.add(id(value))
+    if isinstance(value, Tensor):
+        if value.is_leaf and value.dtype.kind == "f":
+            grad = value.grad
+            value.__init__(value.data.astype(dtype), value.requires_grad)  # type: ignore[misc]
+            value.grad = grad
+    elif isinstance(value, tuple):
+        made = [_convert(item, dtype, seen) for item in value]
+        if any(new is not old for new, old in zip(made, value, strict=True)):
+            return type(value)(*made) if hasattr(value, "_fields") else tuple(made)
+    elif isinstance(value, (list, dict, Layer)):
+        holder = vars(value) if isinstance(value, Layer) else value
+        for key, item in list(holder.items() if isinstance(holder, dict) else enumerate(holder)):
+            holder[key] = _convert(item, dtype, seen)
+    return value
+
+
+def _loadable(value: Any) -> Array | None:
+    """Return `value` as an array of numbers, or None if it is none."""
+    array: Array = np.asarray(value.data if isinstance(value, Tensor) else value)
+    return array if array.dtype.kind in "fiub" else None

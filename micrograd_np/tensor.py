@@ -1,0 +1,699 @@
+"""Tensors: arrays that remember which op made them, so that gradients can be sent back.
+
+`apply` runs an op on tensors and records it; every operator, method and NumPy function that a
+tensor supports is one call of it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import ops
+from .ops.common import Array, Axis, Result, number
+from .tape import Edges, Node, error_state, leaf_node, next_order, recording, silence, walk_back
+
+_NO_CONSTANTS: dict[str, Any] = {}
+
+
+def as_array(data: Any, dtype: npt.DTypeLike | None = None) -> Array:
+    """Return `data` as an ndarray of numbers, without a copy where it is one already."""
+    if data.__class__ is np.ndarray and dtype is None:
+        array = data
+    elif isinstance(data, np.ma.MaskedArray):
+        raise TypeError("masked arrays are not supported; fill the gaps first with .filled(value)")
+    else:
+        try:
+            array = np.asarray(data)
+        except ValueError as error:
+            raise ValueError(f"data must be a rectangular array of numbers: {error}") from error
+    if array.dtype.kind not in "fiub":
+        raise TypeError(
+            "data must be floats, integers or booleans; received "
+            f"{type(data).__name__} of dtype {array.dtype}"
+        )
+    if dtype is not None and np.dtype(dtype).kind not in "fiub":
+        raise TypeError(f"dtype must be one of floats, integers or booleans; received {dtype}")
+    return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def as_tensor(data: Any) -> "Tensor":
+    """Return `data` itself if it is a tensor, else a tensor of it that needs no gradient."""
+    return data if isinstance(data, Tensor) else Tensor(data)
+
+
+def apply(op: Callable[..., Result], *inputs: Any, **constants: Any) -> "Tensor":
+    """Run an op on tensors and record it where a gradient is wanted.
+
+    Parameters
+    ----------
+    op
+        A function ``op(*arrays, **constants) -> (value, rules)`` of plain arrays. `rules` has one
+        function per array: given ``g``, the gradient with respect to the value, it returns the
+        gradient with respect to that array, in its shape or the shape it was broadcast to. A rule
+        must not write into ``g``, the arrays or the value, and must hand over what it returns.
+    *inputs
+        Tensors, or anything that a tensor can be made of. Python numbers take the dtype of the
+        tensors beside them, integers and booleans the float dtype beside them.
+    **constants
+        Passed on to `op`; no gradient reaches them.
+
+    Returns
+    -------
+    Tensor
+        The value, read-only. NaN and inf pass silently.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit: the message names the op and the shapes.
+    TypeError
+        If an input is not made of numbers, or `op` does not return one rule per array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import micrograd_np as mg
+    >>> def cube(x):
+    ...     return x**3, (lambda g: g * 3 * x**2,)
+    >>> x = mg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> mg.apply(cube, x).sum().backward()
+    >>> x.grad
+    array([ 3., 12.])
+    """
+    if len(inputs) == 2 and not constants:
+        return _apply_to_two(op, inputs[0], inputs[1])
+    if len(inputs) == 1:
+        return _apply_to_one(op, as_tensor(inputs[0]), constants)
+    inputs = _of_one_dtype(inputs)
+    arrays = [x._data for x in inputs]
+    token = _set_error_state(silence)
+    try:
+        value, rules = op(*arrays, **constants)
+    except (ValueError, IndexError) as error:
+        raise _with_shapes(error, op, inputs) from error
+    finally:
+        _reset_error_state(token)
+    if len(rules) != len(inputs):
+        raise _wrong_number(op, rules, len(inputs))
+    if any(value is array for array in arrays):
+        value = value.view()
+    edges = [(x._node, rule) for x, rule in zip(inputs, rules, strict=True) if x._node is not None]
+    return _result(value, edges)
+
+
+# On small arrays Python's own steps are most of the cost. Ops of one and of two tensors, which
+# are nearly all, therefore have a way of their own that makes a third fewer of them.
+
+
+def _apply_to_one(op: Callable[..., Result], x: "Tensor", constants: dict[str, Any]) -> "Tensor":
+    """Do what `apply` does for one tensor."""
+    array = x._data
+    token = _set_error_state(silence)
+    try:
+        value, rules = op(array, **constants)
+    except (ValueError, IndexError) as error:
+        raise _with_shapes(error, op, (x,)) from error
+    finally:
+        _reset_error_state(token)
+    if len(rules) != 1:
+        raise _wrong_number(op, rules, 1)
+    if value is array:
+        value = value.view()  # locking the value must not lock the argument
+    node = x._node
+    return _result(value, () if node is None else ((node, rules[0]),))
+
+
+def _apply_to_two(op: Callable[[Array, Array], Result], x: Any, y: Any) -> "Tensor":
+    """Do what `apply` does for two inputs without constants."""
+    if x.__class__ is not Tensor or y.__class__ is not Tensor or x._data.dtype is not y._data.dtype:
+        x, y = _of_one_dtype((x, y))
+    array_x, array_y = x._data, y._data
+    token = _set_error_state(silence)
+    try:
+        value, rules = op(array_x, array_y)
+    except (ValueError, IndexError) as error:
+        raise _with_shapes(error, op, (x, y)) from error
+    finally:
+        _reset_error_state(token)
+    if len(rules) != 2:
+        raise _wrong_number(op, rules, 2)
+    if value is array_x or value is array_y:
+        value = value.view()
+    edges: Edges
+    to_x, to_y = x._node, y._node
+    if to_y is None:
+        edges = () if to_x is None else ((to_x, rules[0]),)
+    elif to_x is None:
+        edges = ((to_y, rules[1]),)
+    else:
+        edges = ((to_x, rules[0]), (to_y, rules[1]))
+    return _result(value, edges)
+
+
+def _result(value: Any, edges: Edges) -> "Tensor":
+    """Make a tensor of what an op returned, and record it if anything wants a gradient."""
+    if value.__class__ is not _ndarray:
+        value = _asarray(value)
+    value.setflags(False)
+    result = _new(Tensor)
+    result._data = value
+    if edges and _is_recording() and value.dtype.kind == "f":
+        result._node = node = _new_node(Node)
+        node.order = next_order()
+        node.shape = value.shape
+        node.dtype = value.dtype
+        node.edges = edges
+    else:
+        result._node = None
+    return result
+
+
+def _with_shapes(error: Exception, op: Callable[..., Result], inputs: Any) -> Exception:
+    """Say which op and which shapes an error is about."""
+    shapes = " and ".join(str(x.shape) for x in inputs)
+    kind = ValueError if isinstance(error, ValueError) else IndexError
+    return kind(f"{_name(op)} of shape {shapes}: {error}")
+
+
+def _wrong_number(op: Callable[..., Result], rules: Any, expected: int) -> Exception:
+    return TypeError(
+        f"{_name(op)} must return one rule per array; received {len(rules)} rules for {expected} "
+        f"array{'s' * (expected != 1)}"
+    )
+
+
+def _name(op: Callable[..., Result]) -> str:
+    return getattr(op, "__name__", repr(op))
+
+
+def _of_one_dtype(inputs: Sequence[Any]) -> tuple["Tensor", ...]:
+    """Make tensors of what meets in an op: floats win over integers, arrays over Python numbers.
+
+    This is NumPy 2's promotion, under NumPy 1 too, but for one thing: an integer array does not
+    widen the floats beside it.
+    """
+    weak = [x.__class__ in (float, int, bool) for x in inputs]
+    tensors = [None if w else as_tensor(x) for x, w in zip(inputs, weak)]
+    dtypes = [x.dtype for x in tensors if x is not None]
+    floats = [dtype for dtype in dtypes if dtype.kind == "f"]
+    numbers = [x for x, w in zip(inputs, weak) if w]
+    common = np.result_type(*(floats or [*dtypes, *numbers]))
+    made = (Tensor(np.array(x, common)) if t is None else t for x, t in zip(inputs, tensors))
+    return tuple(x if x.dtype == common else x.astype(common) for x in made)
+
+
+def _unary(op: Callable[[Array], Result]) -> Callable[["Tensor"], "Tensor"]:
+    """Make a method of an op of one array."""
+
+    def method(self: "Tensor") -> "Tensor":
+        return _apply_to_one(op, self, _NO_CONSTANTS)
+
+    method.__name__, method.__doc__ = op.__name__, op.__doc__
+    return method
+
+
+def _binary(op: Callable[[Array, Array], Result]) -> Callable[["Tensor", Any], "Tensor"]:
+    """Make a method or an operator of an op of two arrays."""
+
+    def method(self: "Tensor", other: Any) -> "Tensor":
+        return _apply_to_two(op, self, other)
+
+    method.__name__, method.__doc__ = op.__name__, op.__doc__
+    return method
+
+
+def _reflected(op: Callable[[Array, Array], Result]) -> Callable[["Tensor", Any], "Tensor"]:
+    """Make an operator of an op of two arrays whose first is the other operand."""
+
+    def method(self: "Tensor", other: Any) -> "Tensor":
+        return _apply_to_two(op, other, self)
+
+    return method
+
+
+def _comparison(ufunc: np.ufunc) -> Callable[["Tensor", Any], Any]:
+    """Make an operator that compares values and returns an array of booleans."""
+
+    def method(self: "Tensor", other: Any) -> Any:
+        try:
+            return ufunc(self._data, _plain(other))
+        except TypeError:
+            return NotImplemented
+
+    return method
+
+
+def _plain(x: Any) -> Any:
+    """Return a tensor's array, and anything else as it is."""
+    return x._data if isinstance(x, Tensor) else x
+
+
+def _constant(x: Any) -> Any:
+    """Return a tensor's array if it needs no gradient, and anything else as it is."""
+    return np.asarray(x) if isinstance(x, Tensor) else x
+
+
+def _unpacked(lengths: tuple[Any, ...]) -> Any:
+    """Let reshape(2, 3) and reshape((2, 3)) mean the same."""
+    return lengths[0] if len(lengths) == 1 else lengths
+
+
+class Tensor:
+    """An array of numbers, with a gradient if wanted.
+
+    Parameters
+    ----------
+    data
+        Numbers: an array, nested lists, a Python number. An array is shared, not copied, unless
+        `requires_grad` (training writes into parameters, never into your data) or `dtype` ask
+        for a copy. Values made by ops are read-only.
+    requires_grad
+        Whether `backward` shall leave a gradient in `grad`. Only floats can have one.
+    dtype
+        A dtype of floats, integers or booleans; by default that of the data, as in NumPy.
+
+    Raises
+    ------
+    TypeError
+        If the data are no numbers, or integers or booleans that require a gradient.
+    ValueError
+        If the data are ragged.
+
+    Examples
+    --------
+    >>> import micrograd_np as mg
+    >>> x = mg.Tensor([[1.0, 2.0]], requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> y
+    Tensor(5., requires_grad=True)
+    >>> y.backward()
+    >>> x.grad
+    array([[2., 4.]])
+    """
+
+    __slots__ = ("__weakref__", "_data", "_node")
+
+    _data: Array
+    _node: Node | None
+
+    def __init__(
+        self, data: Any, requires_grad: bool = False, dtype: npt.DTypeLike | None = None
+    ) -> None:
+        array = as_array(data, dtype)
+        if requires_grad:
+            array = array.astype(array.dtype.type, order="C")  # a copy in native byte order
+        self._data = array
+        self._node = None
+        if requires_grad:
+            self.requires_grad = True
+
+    # What it holds
+
+    @property
+    def data(self) -> Array:
+        """The values as an ndarray: the tensor's own, read-only where an op made them."""
+        return self._data
+
+    @data.setter
+    def data(self, values: Any) -> None:
+        if values is self._data:  # as after tensor.data += ...
+            return
+        if not self.is_leaf:
+            raise ValueError("the data of a value made by an op cannot be replaced; detach() first")
+        array = as_array(values, self._data.dtype)
+        if array.shape != self.shape:
+            raise ValueError(f"data must keep the shape {self.shape}; received {array.shape}")
+        self._data = array.copy()
+
+    @property
+    def grad(self) -> Array | None:
+        """The gradient that `backward` left, an ndarray of the same shape; None before."""
+        return None if self._node is None else self._node.grad
+
+    @grad.setter
+    def grad(self, gradient: Any) -> None:
+        if gradient is not None:
+            gradient = as_array(gradient, self.dtype)
+            if gradient.shape != self.shape:
+                raise ValueError(f"grad must have shape {self.shape}; received {gradient.shape}")
+        if self._node is not None:
+            self._node.grad = gradient
+        elif gradient is not None:
+            raise ValueError("a tensor that requires no gradient cannot hold one")
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients reach this tensor; can be set on leaves."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if wanted == self.requires_grad:
+            return
+        if not self.is_leaf:
+            raise ValueError("requires_grad of a value made by an op is fixed; detach() it first")
+        if wanted and self._data.dtype.kind != "f":
+            raise TypeError(
+                f"only floats can require a gradient; received dtype {self.dtype}, pass "
+                "dtype=float or make the data floats"
+            )
+        self._node = leaf_node(self._data) if wanted else None
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded op made this tensor."""
+        return self._node is None or self._node.order == 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """NumPy's type of the entries."""
+        return self._data.dtype
+
+    @property
+    def T(self) -> "Tensor":
+        """The tensor with its axes reversed."""
+        return self.transpose()
+
+    def item(self) -> Any:
+        """Return the one entry as a Python number; ValueError if there are more, or none."""
+        if self.size != 1:
+            raise ValueError(f"only a tensor of one entry is a number; received shape {self.shape}")
+        return self._data.item()
+
+    def numpy(self) -> Array:
+        """Return a copy of the values as an ndarray."""
+        return self._data.copy()
+
+    def detach(self) -> "Tensor":
+        """Return a tensor of the same values (shared, not copied) that needs no gradient."""
+        return Tensor(self._data)
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("a tensor without axes has no len()")
+        return len(self._data)
+
+    def __iter__(self) -> Iterator["Tensor"]:
+        if self.ndim == 0:
+            raise TypeError("a tensor without axes cannot be iterated over")
+        return (self[i] for i in range(len(self)))
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def __repr__(self) -> str:
+        text = repr(self._data.view(_Printed))
+        return f"{text[:-1]}, requires_grad=True)" if self.requires_grad else text
+
+    def __contains__(self, value: Any) -> bool:
+        return _plain(value) in self._data
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self._data, self.requires_grad and self.is_leaf, self.grad)
+
+    # NumPy's protocols
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
+        if self.requires_grad:
+            raise TypeError(
+                "a tensor that requires a gradient does not turn into an array by itself, because "
+                "the gradient would be lost; use .detach() or .data"
+            )
+        array = np.asarray(self._data, dtype)
+        if copy is False and array is not self._data:
+            raise ValueError(f"dtype {self.dtype} cannot become {dtype} without a copy")
+        return array.copy() if copy else array
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if method == "__call__" and not options:
+            if ufunc in _UFUNCS:
+                return apply(_UFUNCS[ufunc], *inputs)
+            if ufunc in _COMPARISONS:
+                return ufunc(*map(_plain, inputs))
+        call = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        raise _no_rule(call + "".join(f" with {option}=" for option in options))
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, args: Any, options: Any
+    ) -> Any:
+        if function not in _FUNCTIONS:
+            raise _no_rule(function.__name__)
+        return _FUNCTIONS[function](*args, **options)
+
+    # Going back
+
+    def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
+        """Add to every leaf's `grad` the derivative of this tensor with respect to the leaf.
+
+        Parameters
+        ----------
+        gradient
+            The gradient of the final scalar with respect to this tensor, of the same shape. A
+            tensor of one entry needs none: it is the final scalar, and its gradient is 1.
+        retain_graph
+            Keep the graph for another backward. By default it is freed as the walk goes along.
+
+        Raises
+        ------
+        RuntimeError
+            If this tensor has no history, or its graph was freed by an earlier backward.
+        ValueError
+            If the gradient has another shape, or is missing.
+        """
+        if self._node is None:
+            raise RuntimeError(
+                "backward needs a tensor that depends on one with requires_grad=True; this one "
+                "does not, or was computed under no_grad()"
+            )
+        if gradient is not None:
+            gradient = as_array(_plain(gradient), self.dtype)
+            if gradient.shape != self.shape:
+                raise ValueError(
+                    f"the gradient must have the tensor's shape {self.shape}; received "
+                    f"{gradient.shape}"
+                )
+        elif self._data.size == 1:
+            gradient = number(1, self._data.dtype)
+            if self._data.ndim:
+                gradient = gradient.reshape(self.shape)
+        else:
+            raise ValueError(
+                f"only a tensor of one entry needs no gradient; this one has shape {self.shape}: "
+                "reduce it first, for instance with sum(), or pass the gradient"
+            )
+        token = _set_error_state(silence)
+        try:
+            walk_back(self._node, gradient, retain_graph)
+        finally:
+            _reset_error_state(token)
+
+    # Operators
+
+    __add__ = _binary(ops.add)
+    __radd__ = _reflected(ops.add)
+    __sub__ = _binary(ops.subtract)
+    __rsub__ = _reflected(ops.subtract)
+    __mul__ = _binary(ops.multiply)
+    __rmul__ = _reflected(ops.multiply)
+    __truediv__ = _binary(ops.divide)
+    __rtruediv__ = _reflected(ops.divide)
+    __pow__ = _binary(ops.power)
+    __rpow__ = _reflected(ops.power)
+    __matmul__ = _binary(ops.matmul)
+    __rmatmul__ = _reflected(ops.matmul)
+    __neg__ = _unary(ops.negative)
+    __abs__ = _unary(ops.absolute)
+    __eq__ = _comparison(np.equal)
+    __ne__ = _comparison(np.not_equal)
+    __lt__ = _comparison(np.less)
+    __le__ = _comparison(np.less_equal)
+    __gt__ = _comparison(np.greater)
+    __ge__ = _comparison(np.greater_equal)
+    __hash__ = object.__hash__  # by identity, so that tensors can be keys
+
+    # Elementwise
+
+    absolute = _unary(ops.absolute)
+    exp = _unary(ops.exp)
+    log = _unary(ops.log)
+    sqrt = _unary(ops.sqrt)
+    square = _unary(ops.square)
+    sin = _unary(ops.sin)
+    cos = _unary(ops.cos)
+    tanh = _unary(ops.tanh)
+    sigmoid = _unary(ops.sigmoid)
+    relu = _unary(ops.relu)
+    maximum = _binary(ops.maximum)
+    minimum = _binary(ops.minimum)
+
+    def clip(self, min: Any = None, max: Any = None) -> "Tensor":
+        """Limit the entries to the range from `min` to `max`, numbers or arrays (constants)."""
+        return apply(ops.clip, self, minimum=_constant(min), maximum=_constant(max))
+
+    def where(self, condition: Any, other: Any) -> "Tensor":
+        """Return this tensor's entries where `condition` holds, else those of `other`."""
+        return apply(ops.where, self, other, condition=_mask(condition))
+
+    def astype(self, dtype: npt.DTypeLike) -> "Tensor":
+        """Return the tensor converted to `dtype`; its gradient comes back in the old one."""
+        return apply(ops.astype, self, dtype=dtype)
+
+    # Reductions
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        """Sum over one axis, several (a tuple) or all (None)."""
+        return apply(ops.sum, self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        """Average over one axis, several (a tuple) or all (None)."""
+        return apply(ops.mean, self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> "Tensor":
+        """Variance over one axis, several (a tuple) or all (None), with divisor n - ddof."""
+        return apply(ops.var, self, axis=axis, ddof=ddof, keepdims=keepdims)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        """Largest entry over one axis, several (a tuple) or all (None)."""
+        return apply(ops.max, self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        """Smallest entry over one axis, several (a tuple) or all (None)."""
+        return apply(ops.min, self, axis=axis, keepdims=keepdims)
+
+    # Shapes
+
+    def reshape(self, *shape: Any) -> "Tensor":
+        """Return the same entries in another shape; one axis may be -1."""
+        return apply(ops.reshape, self, shape=_unpacked(shape))
+
+    def transpose(self, *axes: Any) -> "Tensor":
+        """Permute the axes, as in NumPy; without arguments, reverse them."""
+        return apply(ops.transpose, self, axes=_unpacked(axes) if axes else None)
+
+    def swapaxes(self, axis1: int, axis2: int) -> "Tensor":
+        """Exchange two axes."""
+        return apply(ops.swapaxes, self, axis1=axis1, axis2=axis2)
+
+    def squeeze(self, axis: Axis = None) -> "Tensor":
+        """Drop all axes of length one, or those named."""
+        return apply(ops.squeeze, self, axis=axis)
+
+    def expand_dims(self, axis: int | Sequence[int]) -> "Tensor":
+        """Insert axes of length one."""
+        return apply(ops.expand_dims, self, axis=axis)
+
+    def broadcast_to(self, shape: int | Sequence[int]) -> "Tensor":
+        """Repeat along new axes and axes of length one up to `shape`."""
+        return apply(ops.broadcast_to, self, shape=shape)
+
+    def concatenate(self, *others: Any, axis: int | None = 0) -> "Tensor":
+        """Join others behind this tensor along an axis; with axis None, flattened."""
+        return apply(ops.concatenate, self, *others, axis=axis)
+
+    def stack(self, *others: Any, axis: int = 0) -> "Tensor":
+        """Join others of the same shape behind this tensor along a new axis."""
+        return apply(ops.stack, self, *others, axis=axis)
+
+    def __getitem__(self, index: Any) -> "Tensor":
+        """Take entries by NumPy's rules: slices, integers, booleans, arrays of them."""
+        parts = index if isinstance(index, tuple) else (index,)
+        plain = tuple(map(_plain, parts))
+        return apply(ops.getitem, self, index=plain if isinstance(index, tuple) else plain[0])
+
+
+def _no_rule(call: str) -> TypeError:
+    return TypeError(
+        f"numpy.{call} has no rule for tensors; write it with the ops there are, give it rules "
+        "with apply, or use .data where no gradient is needed"
+    )
+
+
+def _mask(condition: Any) -> Array:
+    return np.asarray(condition).astype(bool, copy=False)
+
+
+def _where(condition: Any, x: Any, y: Any) -> Tensor:
+    return apply(ops.where, x, y, condition=_mask(condition))
+
+
+def _clip(x: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Tensor:
+    return as_tensor(x).clip(min if a_min is None else a_min, max if a_max is None else a_max)
+
+
+def _method(name: str) -> Callable[..., Any]:
+    """Find the method that a NumPy function of the same name calls on its first argument."""
+    method = getattr(Tensor, name)
+    return lambda x, *args, **options: method(as_tensor(x), *args, **options)
+
+
+_new, _new_node = Tensor.__new__, Node.__new__
+_ndarray, _asarray = np.ndarray, np.asarray
+_is_recording = recording.get
+_set_error_state, _reset_error_state = error_state.set, error_state.reset
+_COMPARISONS = {
+    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal
+}  # fmt: skip
+_UFUNCS = {
+    ufunc: getattr(ops, name)
+    for name in ops.__all__
+    if isinstance(ufunc := getattr(np, name, None), np.ufunc)
+}
+_FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    getattr(np, name): _method(name)
+    for name in (
+        "broadcast_to", "expand_dims", "max", "mean", "min", "squeeze", "sum", "swapaxes", "var"
+    )
+}  # fmt: skip
+_FUNCTIONS |= {
+    np.amax: _method("max"),
+    np.amin: _method("min"),
+    np.clip: _clip,
+    np.concatenate: lambda arrays, axis=0: apply(ops.concatenate, *arrays, axis=axis),
+    np.ndim: lambda x: as_tensor(x).ndim,
+    np.reshape: lambda x, shape: apply(ops.reshape, x, shape=shape),
+    np.shape: lambda x: as_tensor(x).shape,
+    np.size: lambda x: as_tensor(x).size,
+    np.stack: lambda arrays, axis=0: apply(ops.stack, *arrays, axis=axis),
+    np.transpose: lambda x, axes=None: apply(ops.transpose, x, axes=axes),
+    np.where: _where,
+}
+
+
+class _Printed(np.ndarray):
+    """An array that NumPy prints as a Tensor, line breaks and all."""
+
+
+_Printed.__name__ = "Tensor"
+
+
+def _restore(data: Array, requires_grad: bool, grad: Array | None) -> Tensor:
+    """Make a tensor again from its pickled parts."""
+    tensor = Tensor(data, requires_grad)
+    tensor.grad = grad
+    return tensor
