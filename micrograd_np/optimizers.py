@@ -1,5 +1,6 @@
 """Optimizers: rules that change parameters along their gradients, one step at a time."""
 
+import inspect
 from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
@@ -11,6 +12,9 @@ from .ops.common import Array, number
 
 class Optimizer:
     """Base class of optimizers: a subclass writes `update`, the rule for one parameter.
+
+    Settings that it adds to the constructor are to be kept as attributes of the same names, where
+    `state_dict` finds them.
 
     Parameters
     ----------
@@ -110,14 +114,15 @@ class Optimizer:
                     raise ValueError(
                         f"{key} of parameter {i} must have shape {shape}; received {array.shape}"
                     )
-        for name in own:
-            setattr(self, name, state[name])
+        settings = {name: state[name] for name in own}
+        checked = type(self)(self.parameters, **settings)  # by the constructor's own rules
+        vars(self).update(vars(checked))
         self.state = loaded
 
     def _settings(self) -> dict[str, Any]:
-        """Return the numbers that the optimizer was made with: its attributes but for lists."""
-        names = [name.removeprefix("_") for name in vars(self)]
-        return {name: getattr(self, name) for name in names if name not in ("parameters", "state")}
+        """Return the constructor's arguments, which are kept as attributes of the same names."""
+        names = inspect.signature(type(self)).parameters
+        return {name: getattr(self, name) for name in names if name != "parameters"}
 
 
 class SGD(Optimizer):

@@ -165,6 +165,7 @@ def _result(value: Any, edges: Edges) -> "Tensor":
         node.shape = value.shape
         node.dtype = value.dtype
         node.edges = edges
+        node.grad = None
     else:
         result._node = None
     return result
@@ -200,8 +201,14 @@ def _of_one_dtype(inputs: Sequence[Any]) -> tuple["Tensor", ...]:
     floats = [dtype for dtype in dtypes if dtype.kind == "f"]
     numbers = [x for x, w in zip(inputs, weak) if w]
     common = np.result_type(*(floats or [*dtypes, *numbers]))
-    made = (Tensor(np.array(x, common)) if t is None else t for x, t in zip(inputs, tensors))
-    return tuple(x if x.dtype == common else x.astype(common) for x in made)
+    with np.errstate(over="ignore"):
+        made = [Tensor(np.array(x, common)) if t is None else t for x, t in zip(inputs, tensors)]
+    # Where NumPy would convert an integer array to the same dtype, it is left to NumPy, so that
+    # an op's value equals, to the last bit, that of the same op on the arrays.
+    left = common == np.float64 and all(x.ndim for x in made)
+    return tuple(
+        x if x.dtype == common or (left and x.dtype.kind != "f") else x.astype(common) for x in made
+    )
 
 
 def _unary(op: Callable[[Array], Result]) -> Callable[["Tensor"], "Tensor"]:

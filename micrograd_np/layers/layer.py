@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..ops.common import Array
-from ..tensor import Tensor, as_tensor
+from ..tensor import Tensor, as_array, as_tensor
 
 
 class Layer:
@@ -242,5 +242,7 @@ def _convert(value: Any, dtype: np.dtype[Any], seen: set[int]) -> Any:
 
 def _loadable(value: Any) -> Array | None:
     """Return `value` as an array of numbers, or None if it is none."""
-    array: Array = np.asarray(value.data if isinstance(value, Tensor) else value)
-    return array if array.dtype.kind in "fiub" else None
+    try:
+        return as_array(value.data if isinstance(value, Tensor) else value)
+    except (TypeError, ValueError):
+        return None

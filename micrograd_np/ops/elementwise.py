@@ -73,7 +73,7 @@ def power(x: Array, y: Array) -> Result:
     value = _power(x, y)
 
     def to_x(g: Array) -> Array:
-        return g * y * _power(x, np.where(y == 0, one, y - one))
+        return g * y * _power(x, np.where(y == 0, y, y - one))
 
     def to_y(g: Array) -> Array:
         return g * value * np.log(np.where((x == 0) & (y >= 0), one, x))
@@ -122,7 +122,7 @@ def sigmoid(x: Array) -> Result:
 
     def to_x(g: Array) -> Array:
         # In this order the products are those of the error-weighted derivative, bit for bit.
-        slope = g * value
+        slope: Array = g * value
         slope *= one - value
         return slope
 

@@ -31,5 +31,6 @@ def _difference(prediction: Array, target: Array) -> Array:
         )
     if prediction.size == 0:
         raise ValueError("the loss of no values is not defined; check that the batch is not empty")
-    difference = prediction - target
-    return difference if difference.dtype.kind == "f" else difference.astype(float)
+    if prediction.dtype.kind != "f":
+        prediction = prediction.astype(float)  # unsigned integers would wrap
+    return prediction - target

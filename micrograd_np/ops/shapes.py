@@ -59,7 +59,7 @@ def concatenate(*arrays: Array, axis: int | None = 0) -> Result:
 def stack(*arrays: Array, axis: int = 0) -> Result:
     """Join arrays of one shape along a new axis."""
     value = np.stack(arrays, axis=axis)
-    along = (slice(None),) * (axis % value.ndim)
+    along: tuple[Any, ...] = (slice(None),) * (axis % value.ndim)
 
     def rule(i: int) -> Rule:
         return lambda g: g[(*along, i)]

@@ -1,0 +1,101 @@
+"""The checker is checked: it must find rules that are wrong in the ways that rules go wrong."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import micrograd_np as mg
+
+Op = Callable[..., Any]
+X = np.array([[0.5, -1.0, 2.0], [1.5, 0.3, -0.7]])
+Y = np.array([[1.0, 2.0], [-0.5, 0.4], [0.2, 0.9]])
+
+
+def wrong_factor(x: Any) -> Any:
+    return np.exp(x), (lambda g: g * np.exp(x) * 1.001,)
+
+
+def wrong_sign(x: Any) -> Any:
+    return np.cos(x), (lambda g: g * np.sin(x),)
+
+
+def wrong_transpose(x: Any) -> Any:
+    return x.T @ x, (lambda g: x @ g.T * 2,)
+
+
+def missing_sum(x: Any) -> Any:
+    return x + np.zeros((4, *x.shape)), (lambda g: g[0],)
+
+
+def constant(x: Any) -> Any:
+    return np.exp(x), (lambda g: np.full(x.shape, 12345.0),)
+
+
+def wrong_in_one_entry(x: Any) -> Any:
+    slope = np.ones(x.shape)
+    slope[1, 2] = 1.001
+    return x * 1, (lambda g: g * slope,)
+
+
+def nan_gradient(x: Any) -> Any:
+    return x * 1, (lambda g: g * np.nan,)
+
+
+@pytest.mark.parametrize(
+    "op",
+    [wrong_factor, wrong_sign, wrong_transpose, missing_sum, constant, wrong_in_one_entry,
+     nan_gradient],
+)  # fmt: skip
+@pytest.mark.parametrize("repeats", [1, 20])
+def test_wrong_rules_are_found_in_small_and_large_inputs(op: Op, repeats: int) -> None:
+    with pytest.raises(AssertionError, match=r"input 0, .*the rules give .*differences give"):
+        mg.gradcheck(lambda x: mg.apply(op, x), np.tile(X, (1, repeats)))
+
+
+def test_the_message_names_the_input_the_entry_and_both_derivatives() -> None:
+    def op(x: Any, y: Any) -> Any:
+        slope = np.ones(y.shape)
+        slope[2, 1] = 3
+        return x @ y, (lambda g: g @ y.T, lambda g: x.T @ g * slope)
+
+    class Still(np.random.Generator):
+        """Directions that miss the wrong entry, so that the entries themselves find it."""
+
+        def standard_normal(self, shape: Any) -> Any:  # type: ignore[override]
+            return np.eye(*shape) if shape == Y.shape else np.ones(shape)
+
+    with pytest.raises(AssertionError) as caught:
+        mg.gradcheck(lambda x, y: mg.apply(op, x, y), X, Y, rng=Still(np.random.PCG64(0)))
+    message = str(caught.value)
+    assert message.startswith("input 1, entry (2, 1): the rules give the derivative 3.9")
+    assert "differences give 1.2999" in message or "differences give 1.3" in message
+
+
+def test_right_rules_pass() -> None:
+    assert mg.gradcheck(lambda x, y: (x @ y).tanh(), X, Y)
+    assert mg.gradcheck(lambda x: x.sum(), np.zeros((0, 3)))
+    assert mg.gradcheck(lambda x: x * x, 1e6)
+    assert mg.gradcheck(lambda x: x.exp(), np.tile(X, (10, 10)))
+
+
+def test_integers_are_passed_on_and_inputs_left_alone() -> None:
+    x = mg.Tensor(X.astype(np.float32), requires_grad=True)
+    assert mg.gradcheck(lambda x, i: x[i.data], x, np.array([0, 0, 1]))
+    assert x.grad is None
+    assert x.dtype == np.float32
+
+
+def test_an_input_without_influence_has_gradient_zero() -> None:
+    assert mg.gradcheck(lambda x, y: x * 2, X, Y)
+
+
+def test_what_cannot_be_checked_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one input of floats"):
+        mg.gradcheck(lambda x: x * 2, [1, 2])
+    with pytest.raises(ValueError, match="does not depend on its inputs through ops"):
+        mg.gradcheck(lambda x: mg.Tensor(x.data), X)
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="same value for the same inputs"):
+        mg.gradcheck(lambda x: x * rng.standard_normal(), X)

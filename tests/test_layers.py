@@ -1,0 +1,412 @@
+"""Layers: what they hold is found, saved, loaded and shown; what does not fit is named."""
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import micrograd_np as mg
+
+
+class Scale(mg.Layer):
+    """A layer as a user writes one: no super().__init__(), no registration."""
+
+    def __init__(self, size: int) -> None:
+        self.factor = mg.Tensor([2.0] * size, requires_grad=True)
+        self.seen = np.zeros(1)
+
+    def forward(self, x: mg.Tensor) -> mg.Tensor:
+        if self.training:
+            self.seen += 1
+        return x * self.factor
+
+
+class Nested(mg.Layer):
+    """Layers and tensors in lists, tuples and dicts."""
+
+    def __init__(self) -> None:
+        self.first = Scale(1)
+        self.blocks = [Scale(2), [Scale(3), np.tanh]]
+        self.by_name = {"a": Scale(4), "b": (mg.Tensor([1.0], requires_grad=True), 5, "text")}
+        self.frozen = mg.Tensor([7.0])
+        self.counts = np.arange(3)
+        self.label = "not an array"
+        self.shared = self.first
+
+    def forward(self, x: mg.Tensor) -> mg.Tensor:
+        return x
+
+
+NAMES = ["first.factor", "blocks.0.factor", "blocks.1.0.factor", "by_name.a.factor", "by_name.b.0"]
+STATE = [
+    "first.factor", "first.seen", "blocks.0.factor", "blocks.0.seen", "blocks.1.0.factor",
+    "blocks.1.0.seen", "by_name.a.factor", "by_name.a.seen", "by_name.b.0", "frozen", "counts",
+]  # fmt: skip
+
+
+def test_parameters_are_found_once_in_order_of_assignment() -> None:
+    layer = Nested()
+    assert [name for name, _ in layer.named_parameters()] == NAMES
+    assert [p.size for p in layer.parameters()] == [1, 2, 3, 4, 1]
+
+
+def test_a_layer_shared_by_two_is_trained_once() -> None:
+    inner = mg.Linear(2, 2)
+    model = mg.Sequential(inner, mg.Tanh(), inner)
+    assert [name for name, _ in model.named_parameters()] == ["0.weight"]
+    assert list(model.state_dict()) == ["0.weight"]
+    optimizer = mg.SGD(model.parameters(), lr=1, weight_decay=0.5)
+    model(np.zeros((1, 2))).sum().backward()
+    before = inner.weight.numpy()
+    optimizer.step()
+    np.testing.assert_allclose(inner.weight.data, before / 2)
+
+
+def test_layers_that_refer_to_each_other_are_walked_once() -> None:
+    one, two = Scale(1), Scale(1)
+    one.friend, two.friend = two, one  # type: ignore[attr-defined]
+    assert len(one.parameters()) == 2
+    assert list(one.state_dict()) == ["factor", "seen", "friend.factor", "friend.seen"]
+
+
+def test_values_of_ops_are_neither_parameters_nor_state() -> None:
+    layer = Scale(2)
+    layer.last = layer([1.0, 2.0])  # type: ignore[attr-defined]
+    assert len(layer.parameters()) == 1
+    assert list(layer.state_dict()) == ["factor", "seen"]
+
+
+def test_calling_a_layer_makes_tensors_of_arrays_lists_and_numbers() -> None:
+    layer = Scale(2)
+    for x in ([1, 2], (np.array([1, 2])), mg.Tensor([1, 2]), [1.0, 2.0]):
+        assert layer(x).data.tolist() == [2, 4]
+    assert layer(3).data.tolist() == [6, 6]
+    with pytest.raises(TypeError, match="received str"):
+        layer("text")
+
+
+def test_several_inputs_and_options_reach_forward() -> None:
+    class Attend(mg.Layer):
+        def forward(self, q: mg.Tensor, k: Any, state: Any = None, *, scale: float = 1.0) -> Any:
+            assert type(q) is mg.Tensor
+            assert k is None or type(k) is mg.Tensor
+            return (q if k is None else q + k) * scale, state
+
+    value, state = Attend()([1.0], [2.0], (1, 2), scale=3)
+    assert (value.data.tolist(), state) == ([9], (1, 2))
+    assert Attend()([1.0], None)[0].data.tolist() == [1]
+    with pytest.raises(TypeError, match="scael"):
+        Attend()([1.0], None, scael=2)
+
+
+def test_a_layer_without_forward_says_so() -> None:
+    class Empty(mg.Layer):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"Empty must define forward\(self, x\)"):
+        Empty()(1.0)
+
+
+def test_misspelt_arguments_are_refused() -> None:
+    with pytest.raises(TypeError, match="baias"):
+        mg.Linear(2, 3, baias=True)  # type: ignore[call-arg]
+    with pytest.raises(AttributeError, match="wieght"):
+        _ = mg.Linear(2, 3).wieght  # type: ignore[attr-defined]
+
+
+def test_train_and_eval_reach_every_layer() -> None:
+    layer = Nested()
+    assert layer.eval() is layer
+    assert [inner.training for _, inner in layer.layers_within()] == [False] * 5
+    assert layer.train() is layer
+    assert [inner.training for _, inner in layer.layers_within()] == [True] * 5
+    assert "training" not in layer.state_dict()
+
+
+def test_zero_grad_forgets_all_gradients() -> None:
+    layer = Scale(2)
+    layer([1.0, 2.0]).sum().backward()
+    assert layer.factor.grad is not None
+    layer.zero_grad()
+    assert layer.factor.grad is None
+
+
+def test_state_dict_copies_and_load_state_dict_restores() -> None:
+    layer = Nested()
+    state = layer.state_dict()
+    assert list(state) == STATE
+    before = {name: array.copy() for name, array in state.items()}
+    for _, array in state.items():
+        array += 1
+    other = Nested()
+    parameters = [(p, p.data) for p in other.parameters()]
+    other.load_state_dict(state)
+    for name, array in other.state_dict().items():
+        assert np.array_equal(array, before[name] + 1)
+    assert all(p.data is array for p, array in parameters)
+    assert all(np.array_equal(a, before[n]) for n, a in layer.state_dict().items())
+
+
+def test_frozen_parameters_are_saved() -> None:
+    layer = mg.Linear(2, 2, bias=True)
+    layer.weight.requires_grad = False
+    assert [name for name, _ in layer.named_parameters()] == ["bias"]
+    assert list(layer.state_dict()) == ["weight", "bias"]
+
+
+def test_load_state_dict_lists_every_fault_and_changes_nothing() -> None:
+    layer = mg.Sequential(mg.Linear(2, 3, bias=True), mg.Linear(3, 1, bias=True), Scale(2))
+    layer[2].seen.setflags(write=False)
+    before = layer.state_dict()
+    state = {
+        "0.weight": np.ones((2, 3)),
+        "0.bias": np.ones(4),
+        "1.bias": ["text"],
+        "2.factor": [1j, 2],
+        "2.seen": [1.0],
+        "extra": np.ones(1),
+    }
+    with pytest.raises(ValueError, match="the state does not fit the layer") as caught:
+        layer.load_state_dict(state)
+    assert str(caught.value).splitlines()[1:] == [
+        "  missing: 1.weight",
+        "  unexpected: extra",
+        "  wrong shape: 0.bias must have (3,); received (4,)",
+        "  no numbers: 1.bias is list",
+        "  no numbers: 2.factor is list",
+        "  read-only: 2.seen of the layer cannot be written into",
+    ]
+    assert all(np.array_equal(array, before[name]) for name, array in layer.state_dict().items())
+
+
+def test_load_state_dict_takes_tensors_lists_and_other_float_dtypes() -> None:
+    layer = mg.Linear(1, 2, bias=True, dtype=np.float32)
+    layer.load_state_dict({"weight": mg.Tensor([[1.0, 2.0]]), "bias": [3, 4]})
+    assert layer.weight.data.tolist() == [[1, 2]]
+    assert layer.weight.dtype == np.float32
+    counter = Nested()
+    state = counter.state_dict()
+    state["counts"] = np.array([0.5, 1, 2])
+    with pytest.raises(ValueError, match="wrong dtype: counts is float64, not int64"):
+        counter.load_state_dict(state)
+    state["counts"] = [[1], [2, 3]]  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="no numbers: counts is list"):
+        counter.load_state_dict(state)
+
+
+def test_astype_converts_parameters_and_state_in_place() -> None:
+    layer = Nested()
+    layer.pair = (np.ones(2), "text")  # type: ignore[attr-defined]
+    layer.last = layer.first([1.0])  # type: ignore[attr-defined]
+    parameters = layer.parameters()
+    layer.first([2.0]).sum().backward()
+    assert layer.astype(np.float32) is layer
+    assert all(p.dtype == np.float32 and p.requires_grad for p in parameters)
+    assert layer.parameters() == parameters or all(
+        a is b for a, b in zip(layer.parameters(), parameters, strict=True)
+    )
+    assert layer.first.factor.grad is not None
+    assert layer.first.factor.grad.dtype == np.float32
+    dtypes = {name: array.dtype for name, array in layer.state_dict().items()}
+    assert dtypes.pop("counts") == np.int64
+    assert set(dtypes.values()) == {np.dtype(np.float32)}
+    assert layer.first(np.ones(1, np.float32)).dtype == np.float32
+    with pytest.raises(TypeError, match="layers hold floats; received dtype int64"):
+        layer.astype(int)
+
+
+def test_optimizers_go_on_after_astype() -> None:
+    layer = mg.Linear(2, 1)
+    optimizer = mg.SGD(layer.parameters(), lr=0.1)
+    layer.astype(np.float32)
+    layer(np.ones((1, 2), np.float32)).backward()
+    before = layer.weight.numpy()
+    optimizer.step()
+    np.testing.assert_allclose(layer.weight.data, before - np.float32(0.1))
+    assert layer.weight.dtype == np.float32
+
+
+@pytest.mark.parametrize("make", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_models_copy_and_pickle_after_use(make: Callable[[Any], Any]) -> None:
+    model = mg.Sequential(mg.Linear(3, 2, bias=True), np.tanh, mg.Linear(2, 1)).eval()
+    model(np.ones((4, 3))).sum().backward()
+    twin = make(model)
+    assert np.array_equal(twin(np.ones((4, 3))).data, model(np.ones((4, 3))).data)
+    assert not twin.training
+    twin[0].weight.data += 1
+    assert not np.array_equal(twin[0].weight.data, model[0].weight.data)
+
+
+def test_sequential_is_a_sequence() -> None:
+    model = mg.Sequential(mg.Linear(3, 4), mg.Tanh(), np.square, mg.Linear(4, 1))
+    assert len(model) == 4
+    assert [type(layer) for layer in model][:2] == [mg.Linear, mg.Tanh]
+    assert model[-1].out_features == 1
+    head = model[:3]
+    assert isinstance(head, mg.Sequential)
+    assert head[0] is model[0]
+    x = np.random.default_rng(0).standard_normal((5, 3))
+    expected = np.square(np.tanh(x @ model[0].weight.data)) @ model[3].weight.data
+    np.testing.assert_allclose(model(x).data, expected)
+    assert mg.gradcheck(model, x)
+    assert [name for name, _ in model.named_parameters()] == ["0.weight", "3.weight"]
+
+
+def test_an_empty_sequential_is_the_identity() -> None:
+    assert mg.Sequential()([1.0, 2.0]).data.tolist() == [1, 2]
+
+
+def test_sequential_refuses_what_cannot_be_called() -> None:
+    with pytest.raises(TypeError, match=r"received list: write Sequential\(\*layers\)"):
+        mg.Sequential([mg.Linear(3, 1), mg.Sigmoid()])  # type: ignore[arg-type]
+
+
+def test_a_subclass_of_sequential_keeps_its_own_attributes() -> None:
+    class Scaled(mg.Sequential):
+        def __init__(self) -> None:
+            super().__init__(mg.Linear(2, 2))
+            self.scale = mg.Tensor([1.0], requires_grad=True)
+            self.extra = mg.Linear(2, 1)
+
+    model = Scaled()
+    assert [n for n, _ in model.named_parameters()] == ["0.weight", "scale", "extra.weight"]
+    assert repr(model) == (
+        "Scaled(\n"
+        "  (0): Linear(2, 2)  # 4 parameters\n"
+        "  (extra): Linear(2, 1)  # 2 parameters\n"
+        ")  # 7 parameters"
+    )
+
+
+def test_repr_nests_and_counts() -> None:
+    model = mg.Sequential(
+        mg.Linear(2, 1000, bias=True),
+        mg.Sequential(mg.ReLU(), np.tanh),
+        Scale(1),
+        lambda x: x,
+    )
+    assert repr(model) == (
+        "Sequential(\n"
+        "  (0): Linear(2, 1000, bias=True)  # 3,000 parameters\n"
+        "  (1): Sequential(\n"
+        "    (0): ReLU()\n"
+        "    (1): tanh\n"
+        "  )\n"
+        "  (2): Scale()  # 1 parameter\n"
+        "  (3): <lambda>\n"
+        ")  # 3,001 parameters"
+    )
+    assert repr(Nested()).splitlines() == [
+        "Nested(",
+        "  (first): Scale()  # 1 parameter",
+        "  (blocks.0): Scale()  # 2 parameters",
+        "  (blocks.1.0): Scale()  # 3 parameters",
+        "  (by_name.a): Scale()  # 4 parameters",
+        ")  # 11 parameters",
+    ]
+
+
+def test_linear_is_the_product_with_its_weight() -> None:
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    layer = mg.Linear(3, 2, bias=True)
+    assert layer.bias is not None
+    assert layer.bias.data.tolist() == [0, 0]
+    layer.load_state_dict({"weight": [[1, 2], [3, 4], [5, 6]], "bias": [10, 20]})
+    expected = [[r @ c + b for c, b in zip(layer.weight.data.T, [10, 20], strict=True)] for r in x]
+    np.testing.assert_allclose(layer(x).data, expected)
+    assert layer(x[0]).shape == (2,)
+    assert layer(np.ones((5, 4, 3))).shape == (5, 4, 2)
+    assert layer(np.ones((0, 3))).shape == (0, 2)
+    assert mg.gradcheck(layer, x)
+    assert mg.Linear(3, 2).bias is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_linear_keeps_its_dtype_for_integers_and_its_own(dtype: Any) -> None:
+    layer = mg.Linear(3, 2, bias=True, dtype=dtype)
+    for x in (np.ones((4, 3), dtype), np.ones((4, 3), int), np.ones((4, 3), bool), [[1, 2, 3]]):
+        y = layer(x)
+        assert y.dtype == dtype
+        layer.zero_grad()
+        y.sum().backward()
+        assert layer.weight.grad is not None
+        assert layer.weight.grad.dtype == dtype
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (2,), (), (3, 4), (2, 3, 4)])
+def test_linear_names_itself_and_the_shape_that_does_not_fit(shape: tuple[int, ...]) -> None:
+    model = mg.Sequential(mg.Linear(3, 1), mg.Sigmoid())
+    with pytest.raises(ValueError, match=r"Linear\(3, 1\) takes inputs whose last axis is 3") as e:
+        model(np.ones(shape))
+    assert f"received shape {shape}" in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "kind", "message"),
+    [
+        ((0, 1), ValueError, "in_features must be at least 1; received 0"),
+        ((3, -1), ValueError, "out_features must be at least 1; received -1"),
+        ((2.5, 1), TypeError, "float"),
+        (("3", 1), TypeError, "str"),
+    ],
+)
+def test_linear_refuses_sizes_that_are_none(sizes: Any, kind: Any, message: str) -> None:
+    with pytest.raises(kind, match=message):
+        mg.Linear(*sizes)
+
+
+def test_weights_are_uniform_with_the_variance_of_lecun() -> None:
+    weight = mg.Linear(300, 200, rng=np.random.default_rng(0)).weight.data
+    assert abs(weight).max() <= 0.1
+    assert abs(weight).max() > 0.0999
+    assert weight.var() == pytest.approx(1 / 300, rel=0.02)
+    assert weight.mean() == pytest.approx(0, abs=1e-3)
+
+
+def test_rng_none_draws_from_numpys_global_state_and_others_leave_it_alone() -> None:
+    np.random.seed(3)
+    first, second = mg.Linear(2, 2), mg.Linear(2, 2)
+    np.random.seed(3)
+    own = mg.Linear(2, 2, rng=np.random.default_rng(0))
+    mg.Linear(2, 2, rng=np.random.RandomState(0))
+    assert np.array_equal(mg.Linear(2, 2).weight.data, first.weight.data)
+    assert np.array_equal(mg.Linear(2, 2).weight.data, second.weight.data)
+    assert np.array_equal(
+        mg.Linear(2, 2, rng=np.random.default_rng(0)).weight.data, own.weight.data
+    )
+
+
+@pytest.mark.parametrize("rng", [0, "seed", np.random])
+def test_an_rng_that_is_none_is_refused(rng: Any) -> None:
+    with pytest.raises(TypeError, match=r"rng must be None, .*default_rng\(seed\)"):
+        mg.Linear(2, 2, rng=rng)
+    with pytest.raises(TypeError, match="rng must be None"):
+        mg.Linear(2, 2, rng=rng, weight_init=lambda shape, rng: np.ones(shape))
+
+
+def test_weight_init_makes_the_weights() -> None:
+    layer = mg.Linear(2, 3, weight_init=lambda shape, rng: np.full(shape, 0.5), dtype=np.float32)
+    assert layer.weight.data.tolist() == [[0.5] * 3] * 2
+    with pytest.raises(
+        ValueError, match=r"weight_init must return shape \(2, 3\); received \(3,\)"
+    ):
+        mg.Linear(2, 3, weight_init=lambda shape, rng: np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("layer", "formula"),
+    [
+        (mg.Sigmoid(), lambda x: 1 / (1 + np.exp(-x))),
+        (mg.Tanh(), lambda x: (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x))),
+        (mg.ReLU(), lambda x: np.where(x > 0, x, 0)),
+    ],
+)
+def test_activations_equal_their_formulas(layer: mg.Layer, formula: Any) -> None:
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    np.testing.assert_allclose(layer(x).data, formula(x), rtol=1e-13)
+    assert mg.gradcheck(layer, x)
+    assert layer(x.astype(np.float32)).dtype == np.float32
+    assert layer.state_dict() == {}

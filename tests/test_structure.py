@@ -1,0 +1,114 @@
+"""The house: imports go down the stairs only, the public names are listed, the core needs NumPy."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import micrograd_np as mg
+
+PACKAGE = Path(mg.__file__).parent
+STAIRS = [
+    {"ops"},
+    {"initializers", "optimizers", "tape"},
+    {"tensor"},
+    {"losses", "gradcheck", "layers"},
+    {"__init__"},
+]
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def floor(module: str) -> int:
+    return next(i for i, names in enumerate(STAIRS) if module in names)
+
+
+def own_imports(path: Path) -> set[str]:
+    """Return the modules and folders directly in the package that a file imports from."""
+    found = set()
+    depth = len(path.relative_to(PACKAGE).parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == depth:
+            found |= {node.module.split(".")[0]} if node.module else {a.name for a in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_down_the_stairs(path: Path) -> None:
+    name = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for imported in own_imports(path) - {name}:
+        assert floor(imported) < floor(name), f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_import_stands_inside_a_function_and_none_is_foreign(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    statements = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
+    assert all(statement in tree.body for statement in statements)
+    for statement in statements:
+        if isinstance(statement, ast.ImportFrom):
+            names = [] if statement.level else [str(statement.module)]
+        else:
+            names = [alias.name for alias in statement.names]
+        for name in names:
+            top = name.split(".")[0]
+            assert top == "numpy" or top in sys.stdlib_module_names
+
+
+def test_the_layering_test_sees_an_import_that_climbs(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "ops").mkdir()
+    (tmp_path / "ops" / "bad.py").write_text("from ..tensor import Tensor\nfrom .. import losses\n")
+    (tmp_path / "tape.py").write_text("from .layers.linear import Linear\n")
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
+    assert own_imports(tmp_path / "ops" / "bad.py") == {"tensor", "losses"}
+    assert own_imports(tmp_path / "tape.py") == {"layers"}
+
+
+def test_every_public_name_is_listed_and_documented() -> None:
+    assert mg.__all__ == sorted(mg.__all__, key=lambda n: (not n.isupper(), not n[0].isupper(), n))
+    modules = {
+        "ops",
+        "tape",
+        "tensor",
+        "losses",
+        "gradcheck",
+        "layers",
+        "initializers",
+        "optimizers",
+    }
+    public = {name for name in vars(mg) if not name.startswith("_")} - modules
+    assert public | {"gradcheck", "__version__"} == set(mg.__all__)
+    for name in mg.__all__:
+        assert name == "__version__" or getattr(mg, name).__doc__, name
+
+
+def test_importing_the_package_imports_numpy_and_nothing_else_foreign() -> None:
+    code = (
+        "import sys, numpy; before = set(sys.modules); import micrograd_np;"
+        "new = {m.split('.')[0] for m in set(sys.modules) - before};"
+        "print(sorted(new - set(sys.stdlib_module_names) - {'numpy', 'micrograd_np'}))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
+
+
+def test_no_file_is_longer_than_300_lines_of_code() -> None:
+    for path in MODULES:
+        assert len(code_lines(path)) <= 300, path
+
+
+def code_lines(path: Path) -> set[int]:
+    """Return the numbers of lines that are neither blank nor comment nor docstring."""
+    tree = ast.parse(path.read_text())
+    lines = {
+        i
+        for i, line in enumerate(path.read_text().splitlines(), 1)
+        if line.strip() and not line.strip().startswith("#")
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            if isinstance(node.value.value, str):
+                lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return lines
