@@ -20,7 +20,7 @@ def gradcheck(
     eps: float = 1e-6,
     atol: float = 1e-6,
     rtol: float = 1e-5,
-    rng: np.random.Generator | None = None,
+    rng: Any = None,
 ) -> bool:
     """Compare the gradients of a function with central differences, in float64.
 
@@ -39,7 +39,7 @@ def gradcheck(
     atol, rtol
         The derivatives may differ by ``atol + rtol * abs(numeric)``.
     rng
-        Source of weights and directions; by default a new one of seed 0.
+        ``numpy.random.Generator`` that weights and directions come from; by default of seed 0.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def _float64(x: Any) -> Array:
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
-def _directions(x: Array, rng: np.random.Generator) -> list[tuple[str, Array]]:
+def _directions(x: Array, rng: Any) -> list[tuple[str, Array]]:
     """Return directions to move `x` in, each with what to call it."""
     if x.size == 0:
         return []

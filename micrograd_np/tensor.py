@@ -10,18 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import ops
-from .ops.common import Array, Axis, Result, number
+from .numpy_protocol import NumPyProtocol
+from .operations import plain
+from .ops.common import Array, Result, number
 from .tape import Edges, Node, error_state, leaf_node, next_order, recording, silence, walk_back
-
-_NO_CONSTANTS: dict[str, Any] = {}
 
 
 def as_array(data: Any, dtype: npt.DTypeLike | None = None) -> Array:
     """Return `data` as an ndarray of numbers, without a copy where it is one already."""
     if data.__class__ is np.ndarray and dtype is None:
         array = data
-    elif isinstance(data, np.ma.MaskedArray):
+    elif isinstance(data, _ndarray) and isinstance(data, np.ma.MaskedArray):
         raise TypeError("masked arrays are not supported; fill the gaps first with .filled(value)")
     else:
         try:
@@ -211,63 +210,7 @@ def _of_one_dtype(inputs: Sequence[Any]) -> tuple["Tensor", ...]:
     )
 
 
-def _unary(op: Callable[[Array], Result]) -> Callable[["Tensor"], "Tensor"]:
-    """Make a method of an op of one array."""
-
-    def method(self: "Tensor") -> "Tensor":
-        return _apply_to_one(op, self, _NO_CONSTANTS)
-
-    method.__name__, method.__doc__ = op.__name__, op.__doc__
-    return method
-
-
-def _binary(op: Callable[[Array, Array], Result]) -> Callable[["Tensor", Any], "Tensor"]:
-    """Make a method or an operator of an op of two arrays."""
-
-    def method(self: "Tensor", other: Any) -> "Tensor":
-        return _apply_to_two(op, self, other)
-
-    method.__name__, method.__doc__ = op.__name__, op.__doc__
-    return method
-
-
-def _reflected(op: Callable[[Array, Array], Result]) -> Callable[["Tensor", Any], "Tensor"]:
-    """Make an operator of an op of two arrays whose first is the other operand."""
-
-    def method(self: "Tensor", other: Any) -> "Tensor":
-        return _apply_to_two(op, other, self)
-
-    return method
-
-
-def _comparison(ufunc: np.ufunc) -> Callable[["Tensor", Any], Any]:
-    """Make an operator that compares values and returns an array of booleans."""
-
-    def method(self: "Tensor", other: Any) -> Any:
-        try:
-            return ufunc(self._data, _plain(other))
-        except TypeError:
-            return NotImplemented
-
-    return method
-
-
-def _plain(x: Any) -> Any:
-    """Return a tensor's array, and anything else as it is."""
-    return x._data if isinstance(x, Tensor) else x
-
-
-def _constant(x: Any) -> Any:
-    """Return a tensor's array if it needs no gradient, and anything else as it is."""
-    return np.asarray(x) if isinstance(x, Tensor) else x
-
-
-def _unpacked(lengths: tuple[Any, ...]) -> Any:
-    """Let reshape(2, 3) and reshape((2, 3)) mean the same."""
-    return lengths[0] if len(lengths) == 1 else lengths
-
-
-class Tensor:
+class Tensor(NumPyProtocol):
     """An array of numbers, with a gradient if wanted.
 
     Parameters
@@ -304,6 +247,9 @@ class Tensor:
 
     _data: Array
     _node: Node | None
+    _apply = staticmethod(apply)
+    _apply_to_one = staticmethod(_apply_to_one)
+    _apply_to_two = staticmethod(_apply_to_two)
 
     def __init__(
         self, data: Any, requires_grad: bool = False, dtype: npt.DTypeLike | None = None
@@ -439,39 +385,10 @@ class Tensor:
         return f"{text[:-1]}, requires_grad=True)" if self.requires_grad else text
 
     def __contains__(self, value: Any) -> bool:
-        return _plain(value) in self._data
+        return plain(value) in self._data
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self._data, self.requires_grad and self.is_leaf, self.grad)
-
-    # NumPy's protocols
-
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
-        if self.requires_grad:
-            raise TypeError(
-                "a tensor that requires a gradient does not turn into an array by itself, because "
-                "the gradient would be lost; use .detach() or .data"
-            )
-        array = np.asarray(self._data, dtype)
-        if copy is False and array is not self._data:
-            raise ValueError(f"dtype {self.dtype} cannot become {dtype} without a copy")
-        return array.copy() if copy else array
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        if method == "__call__" and not options:
-            if ufunc in _UFUNCS:
-                return apply(_UFUNCS[ufunc], *inputs)
-            if ufunc in _COMPARISONS:
-                return ufunc(*map(_plain, inputs))
-        call = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-        raise _no_rule(call + "".join(f" with {option}=" for option in options))
-
-    def __array_function__(
-        self, function: Callable[..., Any], types: Any, args: Any, options: Any
-    ) -> Any:
-        if function not in _FUNCTIONS:
-            raise _no_rule(function.__name__)
-        return _FUNCTIONS[function](*args, **options)
 
     # Going back
 
@@ -499,7 +416,7 @@ class Tensor:
                 "does not, or was computed under no_grad()"
             )
         if gradient is not None:
-            gradient = as_array(_plain(gradient), self.dtype)
+            gradient = as_array(plain(gradient), self.dtype)
             if gradient.shape != self.shape:
                 raise ValueError(
                     f"the gradient must have the tensor's shape {self.shape}; received "
@@ -520,176 +437,11 @@ class Tensor:
         finally:
             _reset_error_state(token)
 
-    # Operators
-
-    __add__ = _binary(ops.add)
-    __radd__ = _reflected(ops.add)
-    __sub__ = _binary(ops.subtract)
-    __rsub__ = _reflected(ops.subtract)
-    __mul__ = _binary(ops.multiply)
-    __rmul__ = _reflected(ops.multiply)
-    __truediv__ = _binary(ops.divide)
-    __rtruediv__ = _reflected(ops.divide)
-    __pow__ = _binary(ops.power)
-    __rpow__ = _reflected(ops.power)
-    __matmul__ = _binary(ops.matmul)
-    __rmatmul__ = _reflected(ops.matmul)
-    __neg__ = _unary(ops.negative)
-    __abs__ = _unary(ops.absolute)
-    __eq__ = _comparison(np.equal)
-    __ne__ = _comparison(np.not_equal)
-    __lt__ = _comparison(np.less)
-    __le__ = _comparison(np.less_equal)
-    __gt__ = _comparison(np.greater)
-    __ge__ = _comparison(np.greater_equal)
-    __hash__ = object.__hash__  # by identity, so that tensors can be keys
-
-    # Elementwise
-
-    absolute = _unary(ops.absolute)
-    exp = _unary(ops.exp)
-    log = _unary(ops.log)
-    sqrt = _unary(ops.sqrt)
-    square = _unary(ops.square)
-    sin = _unary(ops.sin)
-    cos = _unary(ops.cos)
-    tanh = _unary(ops.tanh)
-    sigmoid = _unary(ops.sigmoid)
-    relu = _unary(ops.relu)
-    maximum = _binary(ops.maximum)
-    minimum = _binary(ops.minimum)
-
-    def clip(self, min: Any = None, max: Any = None) -> "Tensor":
-        """Limit the entries to the range from `min` to `max`, numbers or arrays (constants)."""
-        return apply(ops.clip, self, minimum=_constant(min), maximum=_constant(max))
-
-    def where(self, condition: Any, other: Any) -> "Tensor":
-        """Return this tensor's entries where `condition` holds, else those of `other`."""
-        return apply(ops.where, self, other, condition=_mask(condition))
-
-    def astype(self, dtype: npt.DTypeLike) -> "Tensor":
-        """Return the tensor converted to `dtype`; its gradient comes back in the old one."""
-        return apply(ops.astype, self, dtype=dtype)
-
-    # Reductions
-
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        """Sum over one axis, several (a tuple) or all (None)."""
-        return apply(ops.sum, self, axis=axis, keepdims=keepdims)
-
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        """Average over one axis, several (a tuple) or all (None)."""
-        return apply(ops.mean, self, axis=axis, keepdims=keepdims)
-
-    def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> "Tensor":
-        """Variance over one axis, several (a tuple) or all (None), with divisor n - ddof."""
-        return apply(ops.var, self, axis=axis, ddof=ddof, keepdims=keepdims)
-
-    def max(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        """Largest entry over one axis, several (a tuple) or all (None)."""
-        return apply(ops.max, self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        """Smallest entry over one axis, several (a tuple) or all (None)."""
-        return apply(ops.min, self, axis=axis, keepdims=keepdims)
-
-    # Shapes
-
-    def reshape(self, *shape: Any) -> "Tensor":
-        """Return the same entries in another shape; one axis may be -1."""
-        return apply(ops.reshape, self, shape=_unpacked(shape))
-
-    def transpose(self, *axes: Any) -> "Tensor":
-        """Permute the axes, as in NumPy; without arguments, reverse them."""
-        return apply(ops.transpose, self, axes=_unpacked(axes) if axes else None)
-
-    def swapaxes(self, axis1: int, axis2: int) -> "Tensor":
-        """Exchange two axes."""
-        return apply(ops.swapaxes, self, axis1=axis1, axis2=axis2)
-
-    def squeeze(self, axis: Axis = None) -> "Tensor":
-        """Drop all axes of length one, or those named."""
-        return apply(ops.squeeze, self, axis=axis)
-
-    def expand_dims(self, axis: int | Sequence[int]) -> "Tensor":
-        """Insert axes of length one."""
-        return apply(ops.expand_dims, self, axis=axis)
-
-    def broadcast_to(self, shape: int | Sequence[int]) -> "Tensor":
-        """Repeat along new axes and axes of length one up to `shape`."""
-        return apply(ops.broadcast_to, self, shape=shape)
-
-    def concatenate(self, *others: Any, axis: int | None = 0) -> "Tensor":
-        """Join others behind this tensor along an axis; with axis None, flattened."""
-        return apply(ops.concatenate, self, *others, axis=axis)
-
-    def stack(self, *others: Any, axis: int = 0) -> "Tensor":
-        """Join others of the same shape behind this tensor along a new axis."""
-        return apply(ops.stack, self, *others, axis=axis)
-
-    def __getitem__(self, index: Any) -> "Tensor":
-        """Take entries by NumPy's rules: slices, integers, booleans, arrays of them."""
-        parts = index if isinstance(index, tuple) else (index,)
-        plain = tuple(map(_plain, parts))
-        return apply(ops.getitem, self, index=plain if isinstance(index, tuple) else plain[0])
-
-
-def _no_rule(call: str) -> TypeError:
-    return TypeError(
-        f"numpy.{call} has no rule for tensors; write it with the ops there are, give it rules "
-        "with apply, or use .data where no gradient is needed"
-    )
-
-
-def _mask(condition: Any) -> Array:
-    return np.asarray(condition).astype(bool, copy=False)
-
-
-def _where(condition: Any, x: Any, y: Any) -> Tensor:
-    return apply(ops.where, x, y, condition=_mask(condition))
-
-
-def _clip(x: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Tensor:
-    return as_tensor(x).clip(min if a_min is None else a_min, max if a_max is None else a_max)
-
-
-def _method(name: str) -> Callable[..., Any]:
-    """Find the method that a NumPy function of the same name calls on its first argument."""
-    method = getattr(Tensor, name)
-    return lambda x, *args, **options: method(as_tensor(x), *args, **options)
-
 
 _new, _new_node = Tensor.__new__, Node.__new__
 _ndarray, _asarray = np.ndarray, np.asarray
 _is_recording = recording.get
 _set_error_state, _reset_error_state = error_state.set, error_state.reset
-_COMPARISONS = {
-    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal
-}  # fmt: skip
-_UFUNCS = {
-    ufunc: getattr(ops, name)
-    for name in ops.__all__
-    if isinstance(ufunc := getattr(np, name, None), np.ufunc)
-}
-_FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    getattr(np, name): _method(name)
-    for name in (
-        "broadcast_to", "expand_dims", "max", "mean", "min", "squeeze", "sum", "swapaxes", "var"
-    )
-}  # fmt: skip
-_FUNCTIONS |= {
-    np.amax: _method("max"),
-    np.amin: _method("min"),
-    np.clip: _clip,
-    np.concatenate: lambda arrays, axis=0: apply(ops.concatenate, *arrays, axis=axis),
-    np.ndim: lambda x: as_tensor(x).ndim,
-    np.reshape: lambda x, shape: apply(ops.reshape, x, shape=shape),
-    np.shape: lambda x: as_tensor(x).shape,
-    np.size: lambda x: as_tensor(x).size,
-    np.stack: lambda arrays, axis=0: apply(ops.stack, *arrays, axis=axis),
-    np.transpose: lambda x, axes=None: apply(ops.transpose, x, axes=axes),
-    np.where: _where,
-}
 
 
 class _Printed(np.ndarray):

@@ -346,7 +346,8 @@ def test_astype_brings_the_gradient_back_in_the_old_dtype() -> None:
 
 INF, NAN = math.inf, math.nan
 EDGES: list[tuple[str, Callable[[Any], Any], list[float], list[float], list[float]]] = [
-    ("sigmoid", lambda x: x.sigmoid(), [-INF, -1000, 0, 1000, INF], [0, 0, 0.5, 1, 1], [0, 0, 0.25, 0, 0]),
+    ("sigmoid", lambda x: x.sigmoid(), [-INF, -1000, 0, 1000, INF], [0, 0, 0.5, 1, 1],
+     [0, 0, 0.25, 0, 0]),
     ("tanh", lambda x: x.tanh(), [-INF, -1000, 0, 1000, INF], [-1, -1, 0, 1, 1], [0, 0, 1, 0, 0]),
     ("relu", lambda x: x.relu(), [-1000, -0.0, 0, 1000], [0, 0, 0, 1000], [0, 0, 0, 1]),
     ("absolute", abs, [-1000, 0, 1000], [1000, 0, 1000], [-1, 0, 1]),
