@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import ops
-from .operations import Operations, plain
+from .operations import Operations, constant, plain
 from .ops.common import Array
 
 
@@ -76,9 +76,17 @@ def _where(apply: Callable[..., Any], condition: Any, x: Any, y: Any) -> Any:
     return apply(ops.where, x, y, condition=np.asarray(condition).astype(bool, copy=False))
 
 
-def _clip(apply: Callable[..., Any], x: Any, a_min: Any = None, a_max: Any = None) -> Any:
-    low, high = (None if bound is None else np.asarray(bound) for bound in (a_min, a_max))
-    return apply(ops.clip, x, minimum=low, maximum=high)
+def _clip(
+    apply: Callable[..., Any],
+    x: Any,
+    a_min: Any = None,
+    a_max: Any = None,
+    *,
+    min: Any = None,
+    max: Any = None,
+) -> Any:
+    low, high = min if a_min is None else a_min, max if a_max is None else a_max
+    return apply(ops.clip, x, minimum=constant(low), maximum=constant(high))
 
 
 _COMPARISONS = {

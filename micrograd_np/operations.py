@@ -1,7 +1,7 @@
 """The operators and methods of tensors: each runs one op."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,7 @@ def _unary(op: Callable[[Array], Result]) -> Callable[[T], T]:
     """Make a method of an op of one array."""
 
     def method(self: T) -> T:
-        result: T = self._apply_to_one(op, self, _NO_CONSTANTS)
-        return result
+        return self._apply_to_one(op, self, _NO_CONSTANTS)
 
     method.__name__, method.__doc__ = op.__name__, op.__doc__
     return method
@@ -28,8 +27,7 @@ def _binary(op: Callable[[Array, Array], Result]) -> Callable[[T, Any], T]:
     """Make a method or an operator of an op of two arrays."""
 
     def method(self: T, other: Any) -> T:
-        result: T = self._apply_to_two(op, self, other)
-        return result
+        return self._apply_to_two(op, self, other)
 
     method.__name__, method.__doc__ = op.__name__, op.__doc__
     return method
@@ -39,8 +37,7 @@ def _reflected(op: Callable[[Array, Array], Result]) -> Callable[[T, Any], T]:
     """Make an operator of an op of two arrays whose first is the other operand."""
 
     def method(self: T, other: Any) -> T:
-        result: T = self._apply_to_two(op, other, self)
-        return result
+        return self._apply_to_two(op, other, self)
 
     return method
 
@@ -62,7 +59,7 @@ def plain(x: Any) -> Any:
     return x._data if isinstance(x, Operations) else x
 
 
-def _constant(x: Any) -> Any:
+def constant(x: Any) -> Any:
     """Return a tensor's array, refusing one that needs a gradient, and anything else as it is."""
     return np.asarray(x) if isinstance(x, Operations) else x
 
@@ -78,9 +75,9 @@ class Operations:
     __slots__ = ()
 
     _data: Array
-    _apply: ClassVar[Callable[..., Any]]
-    _apply_to_one: ClassVar[Callable[..., Any]]
-    _apply_to_two: ClassVar[Callable[..., Any]]
+    _apply: Callable[..., Self]
+    _apply_to_one: Callable[..., Self]
+    _apply_to_two: Callable[..., Self]
 
     # Operators
 
@@ -123,7 +120,7 @@ class Operations:
 
     def clip(self, min: Any = None, max: Any = None) -> Self:
         """Limit the entries to the range from `min` to `max`, numbers or arrays (constants)."""
-        return self._apply(ops.clip, self, minimum=_constant(min), maximum=_constant(max))
+        return self._apply(ops.clip, self, minimum=constant(min), maximum=constant(max))
 
     def where(self, condition: Any, other: Any) -> Self:
         """Return this tensor's entries where `condition` holds, else those of `other`."""
@@ -196,5 +193,4 @@ class Operations:
         parts = index if isinstance(index, tuple) else (index,)
         arrays = tuple(map(plain, parts))
         index = arrays if isinstance(index, tuple) else arrays[0]
-        result: Self = self._apply(ops.getitem, self, index=index)
-        return result
+        return self._apply(ops.getitem, self, index=index)

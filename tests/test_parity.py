@@ -54,9 +54,7 @@ def test_the_network_starts_with_the_tutorials_weights(seed: int) -> None:
 @pytest.mark.parametrize("dtype", [int, float])
 @pytest.mark.parametrize("through_loss", [True, False])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_training_equals_the_formula_bit_for_bit(
-    seed: int, through_loss: bool, dtype: type
-) -> None:
+def test_training_equals_the_formula_bit_for_bit(seed: int, through_loss: bool, dtype: Any) -> None:
     inputs, targets = INPUTS.astype(dtype), TARGETS.astype(dtype)
     weights = starting_weights(seed)
     model = network(seed)
