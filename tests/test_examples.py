@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -98,6 +99,8 @@ def read_until(terminal: int, pattern: str) -> str:
     """Read what a terminal shows until `pattern` or the end."""
     text = ""
     while not re.search(pattern, text):
+        ready, _, _ = select.select([terminal], [], [], 60)
+        assert ready, f"nothing more came after {text!r}"
         try:
             text += os.read(terminal, 4096).decode()
         except OSError:
@@ -120,8 +123,7 @@ def test_ctrl_c_ends_with_one_line_and_status_130(moment: str) -> None:
     options = ["--updates", "100000000"] if moment == "training" else ["--updates", "10"]
     process, terminal = start_on_a_terminal(*options)
     text = read_until(terminal, "update 1" if moment == "training" else "input 1: ")
-    if moment == "training":
-        time.sleep(0.05)
+    time.sleep(0.3)  # let it sit down to wait: between prompt and wait a signal would be missed
     process.send_signal(signal.SIGINT)
     text += read_until(terminal, "never")
     os.close(terminal)

@@ -489,7 +489,7 @@ def test_bounds_that_are_python_numbers_do_not_widen_float32() -> None:
 
 def test_conditions_and_bounds_may_be_tensors_without_gradient() -> None:
     t = leaf()
-    chosen: Any = np.where(mg.Tensor(X > 0), t, 0)  # type: ignore[call-overload]
+    chosen: Any = np.where(mg.Tensor(X > 0), t, 0)
     assert chosen.data.min() == 0
     assert t.clip(mg.Tensor(0.0), mg.Tensor([1.0, 2.0, 3.0])).data.tolist()[1] == [1, 2, 0]
     with pytest.raises(TypeError, match=r"\.detach"):

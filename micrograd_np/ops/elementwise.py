@@ -156,16 +156,19 @@ def clip(
     """Limit x to the range from `minimum` to `maximum`; d/dx = 1 inside and on its borders."""
     if minimum is None and maximum is None:
         raise ValueError("clip needs a minimum, a maximum or both; received neither")
-    low = None if minimum is None else np.asarray(minimum)
-    high = None if maximum is None else np.asarray(maximum)
+    low, high = _bound(minimum, x), _bound(maximum, x)
 
     def to_x(g: Array) -> Array:
         inside: Any = True if low is None else x >= low
         gradient: Array = g * (inside if high is None else inside & (x <= high))
         return gradient
 
-    # A Python number stays one for NumPy, so that it does not widen float32.
-    return np.clip(x, minimum, maximum), (to_x,)
+    return np.clip(x, low, high), (to_x,)
+
+
+def _bound(bound: Any, x: Array) -> Any:
+    """Give a Python number the dtype of floats that it limits; it must not widen them."""
+    return number(bound, x.dtype) if type(bound) in (int, float) and x.dtype.kind == "f" else bound
 
 
 def where(x: Array, y: Array, *, condition: Array) -> Result:
