@@ -105,8 +105,8 @@ def walk_back(root: Node, gradient: Array, retain_graph: bool) -> None:
                 totals[parent] = gradient
                 if parent.order:
                     heappush(pending, (-parent.order, parent))
-                elif gradient is not g and gradient.base is None:
-                    ours.add(parent)
+                elif gradient is not g and gradient.base is None and not retain_graph:
+                    ours.add(parent)  # handed over by the rule, which is not needed again
             elif parent in ours:
                 np.add(totals[parent], gradient, out=totals[parent])
             else:
@@ -121,7 +121,7 @@ def walk_back(root: Node, gradient: Array, retain_graph: bool) -> None:
         if leaf.grad is not None:
             leaf.grad = np.asarray(leaf.grad + total)
         else:
-            leaf.grad = total if leaf in ours and not retain_graph else total.copy()
+            leaf.grad = total if leaf in ours else total.copy()
 
 
 def _fitted(gradient: Any, parent: Node, rule: Rule) -> Array:

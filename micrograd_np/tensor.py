@@ -116,12 +116,14 @@ def _apply_to_one(op: Callable[..., Result], x: "Tensor", constants: dict[str, A
         raise _with_shapes(error, op, (x,)) from error
     finally:
         _reset_error_state(token)
-    if len(rules) != 1:
-        raise _wrong_number(op, rules, 1)
+    try:
+        (rule,) = rules
+    except ValueError:
+        raise _wrong_number(op, rules, 1) from None
     if value is array:
         value = value.view()  # locking the value must not lock the argument
     node = x._node
-    return _result(value, () if node is None else ((node, rules[0]),))
+    return _result(value, () if node is None else ((node, rule),))
 
 
 def _apply_to_two(op: Callable[[Array, Array], Result], x: Any, y: Any) -> "Tensor":
@@ -136,18 +138,20 @@ def _apply_to_two(op: Callable[[Array, Array], Result], x: Any, y: Any) -> "Tens
         raise _with_shapes(error, op, (x, y)) from error
     finally:
         _reset_error_state(token)
-    if len(rules) != 2:
-        raise _wrong_number(op, rules, 2)
+    try:
+        rule_x, rule_y = rules
+    except ValueError:
+        raise _wrong_number(op, rules, 2) from None
     if value is array_x or value is array_y:
         value = value.view()
     edges: Edges
-    to_x, to_y = x._node, y._node
-    if to_y is None:
-        edges = () if to_x is None else ((to_x, rules[0]),)
-    elif to_x is None:
-        edges = ((to_y, rules[1]),)
+    node_x, node_y = x._node, y._node
+    if node_y is None:
+        edges = () if node_x is None else ((node_x, rule_x),)
+    elif node_x is None:
+        edges = ((node_y, rule_y),)
     else:
-        edges = ((to_x, rules[0]), (to_y, rules[1]))
+        edges = ((node_x, rule_x), (node_y, rule_y))
     return _result(value, edges)
 
 
@@ -188,26 +192,49 @@ def _name(op: Callable[..., Result]) -> str:
     return getattr(op, "__name__", repr(op))
 
 
+def _weak(value: float, dtype: np.dtype[Any]) -> Array:
+    """Return a Python number as an array; -0.0 is no key of its own in the cache of numbers."""
+    return number(value, dtype) if value else np.array(value, dtype)
+
+
+def _wrapped(array: Array) -> "Tensor":
+    """Make a tensor that needs no gradient of an array, without looking at it."""
+    tensor = _new(Tensor)
+    tensor._data = array
+    tensor._node = None
+    return tensor
+
+
 def _of_one_dtype(inputs: Sequence[Any]) -> tuple["Tensor", ...]:
     """Make tensors of what meets in an op: floats win over integers, arrays over Python numbers.
 
     This is NumPy 2's promotion, under NumPy 1 too, but for one thing: an integer array does not
     widen the floats beside it.
     """
-    weak = [x.__class__ in (float, int, bool) for x in inputs]
+    if len(inputs) == 2:  # the frequent case of a float tensor and a Python number
+        x, y = inputs
+        if x.__class__ is Tensor and y.__class__ in _WEAK and x.dtype.kind == "f":
+            return x, _wrapped(_weak(y, x.dtype))
+        if y.__class__ is Tensor and x.__class__ in _WEAK and y.dtype.kind == "f":
+            return _wrapped(_weak(x, y.dtype)), y
+    elif all(x.__class__ is Tensor for x in inputs) and len({x.dtype for x in inputs}) == 1:
+        return tuple(inputs)
+    weak = [x.__class__ in _WEAK for x in inputs]
     tensors = [None if w else as_tensor(x) for x, w in zip(inputs, weak)]
     dtypes = [x.dtype for x in tensors if x is not None]
     floats = [dtype for dtype in dtypes if dtype.kind == "f"]
     numbers = [x for x, w in zip(inputs, weak) if w]
     common = np.result_type(*(floats or [*dtypes, *numbers]))
-    with np.errstate(over="ignore"):
-        made = [Tensor(np.array(x, common)) if t is None else t for x, t in zip(inputs, tensors)]
+    made = [_wrapped(_weak(x, common)) if t is None else t for x, t in zip(inputs, tensors)]
     # Where NumPy would convert an integer array to the same dtype, it is left to NumPy, so that
     # an op's value equals, to the last bit, that of the same op on the arrays.
     left = common == np.float64 and all(x.ndim for x in made)
     return tuple(
         x if x.dtype == common or (left and x.dtype.kind != "f") else x.astype(common) for x in made
     )
+
+
+_WEAK = (float, int, bool)
 
 
 class Tensor(NumPyProtocol):
@@ -356,7 +383,7 @@ class Tensor(NumPyProtocol):
 
     def detach(self) -> "Tensor":
         """Return a tensor of the same values (shared, not copied) that needs no gradient."""
-        return Tensor(self._data)
+        return _wrapped(self._data)
 
     def __len__(self) -> int:
         if self.ndim == 0:

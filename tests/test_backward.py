@@ -71,6 +71,15 @@ def test_a_rule_that_keeps_its_result_is_safe_with_retain_graph() -> None:
     assert kept.tolist() == [3, 3]
 
 
+def test_sums_under_retain_graph_leave_what_rules_keep_alone() -> None:
+    kept = np.full(2, 3.0)
+    x = leaf([1.0, 2.0])
+    y = mg.apply(lambda x: (x * 3, (lambda g: kept,)), x)
+    (x * 2 + y + x).backward([1, 1], retain_graph=True)
+    assert grad(x) == [6, 6]
+    assert kept.tolist() == [3, 3]
+
+
 def test_three_uses_of_an_intermediate_sum_up() -> None:
     x = leaf([1.0, 2.0])
     y = x * 2

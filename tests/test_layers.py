@@ -40,6 +40,17 @@ class Nested(mg.Layer):
         return x
 
 
+class Unlike(mg.Layer):
+    """A layer whose attributes are other things than its arguments of the same names."""
+
+    def __init__(self, table: Any, kind: str = "a", scale: Any = 0, shape: Any = None) -> None:
+        self.table, self.scale = np.asarray(table), np.ones(2)
+        self.kind, self.shape = "b", (2,)
+
+    def forward(self) -> int:
+        return 7
+
+
 NAMES = ["first.factor", "blocks.0.factor", "blocks.1.0.factor", "by_name.a.factor", "by_name.b.0"]
 STATE = [
     "first.factor", "first.seen", "blocks.0.factor", "blocks.0.seen", "blocks.1.0.factor",
@@ -100,6 +111,15 @@ def test_several_inputs_and_options_reach_forward() -> None:
     assert Attend()([1.0], None)[0].data.tolist() == [1]
     with pytest.raises(TypeError, match="scael"):
         Attend()([1.0], None, scael=2)
+
+
+def test_a_layer_may_take_no_input_or_named_ones() -> None:
+    class Named(mg.Layer):
+        def forward(self, query: mg.Tensor) -> mg.Tensor:
+            return query * 2
+
+    assert Unlike([1])() == 7
+    assert Named()(query=mg.Tensor(2.0)).item() == 4
 
 
 def test_a_layer_without_forward_says_so() -> None:
@@ -179,6 +199,14 @@ def test_load_state_dict_lists_every_fault_and_changes_nothing() -> None:
         "  no numbers: 2.factor is list",
         "  read-only: 2.seen of the layer cannot be written into",
     ]
+    assert all(np.array_equal(array, before[name]) for name, array in layer.state_dict().items())
+
+
+def test_a_state_that_overflows_changes_nothing() -> None:
+    layer = mg.Linear(1, 1, bias=True, dtype=np.float32)
+    before = layer.state_dict()
+    with pytest.raises(RuntimeWarning, match="overflow"):  # warnings are errors in the tests
+        layer.load_state_dict({"weight": [[5.0]], "bias": [1e300]})
     assert all(np.array_equal(array, before[name]) for name, array in layer.state_dict().items())
 
 
@@ -299,6 +327,7 @@ def test_repr_nests_and_counts() -> None:
         "  (3): <lambda>\n"
         ")  # 3,001 parameters"
     )
+    assert repr(Unlike([1, 2])) == "Unlike(kind='b', shape=(2,))"
     assert repr(Nested()).splitlines() == [
         "Nested(",
         "  (first): Scale()  # 1 parameter",

@@ -413,6 +413,12 @@ def test_promotion_is_numpy_2s_but_integers_never_widen(
         assert t.grad.shape == shape
 
 
+def test_minus_zero_keeps_its_sign_beside_a_tensor() -> None:
+    t = leaf(0.0)
+    assert (1 / (t + 0.0)).item() == np.inf
+    assert (1 / (mg.Tensor(-0.0) + -0.0)).item() == -np.inf
+
+
 def test_integer_tensors_follow_numpy_among_themselves() -> None:
     t = mg.Tensor(np.array([1, 2], np.int8))
     assert (t * 2).dtype == np.int8

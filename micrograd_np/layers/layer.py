@@ -48,11 +48,11 @@ class Layer:
     # Declared as a callable of any signature, so that subclasses choose their own.
     forward: Callable[..., Any] = _no_forward
 
-    def __call__(self, x: Any, *others: Any, **options: Any) -> Any:
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run `forward` on the inputs; arrays, lists and numbers become tensors first."""
-        if x.__class__ is Tensor and not others and not options:
-            return self.forward(x)
-        return self.forward(_as_input(x), *map(_as_input, others), **options)
+        if len(inputs) == 1 and inputs[0].__class__ is Tensor and not options:
+            return self.forward(inputs[0])
+        return self.forward(*map(_as_input, inputs), **options)
 
     def parameters(self) -> list[Tensor]:
         """Return the tensors that training changes, each once, in order of assignment."""
@@ -106,7 +106,9 @@ class Layer:
                 faults.append(f"read-only: {name} of the layer cannot be written into")
         if faults:
             raise ValueError("the state does not fit the layer:\n  " + "\n  ".join(faults))
-        for name, array in loaded.items():
+        # What could still fail, fails here: a conversion that overflows or finds no memory.
+        converted = {n: a.astype(own[n].dtype) for n, a in loaded.items() if a is not None}
+        for name, array in converted.items():
             own[name][...] = array
 
     def train(self, mode: bool = True) -> Self:
@@ -165,14 +167,13 @@ class Layer:
             value = getattr(self, name, parameter.default)
             if isinstance(value, Tensor):
                 value = True  # such as bias=True
-            if parameter.default is parameter.empty and isinstance(value, _SIMPLE):
+            if not isinstance(value, (bool, int, float, str, tuple)):
+                continue
+            if parameter.default is parameter.empty:
                 written.append(repr(value))
-            elif value is not None and value != parameter.default and isinstance(value, _SIMPLE):
+            elif value != parameter.default:
                 written.append(f"{name}={value!r}")
         return ", ".join(written)
-
-
-_SIMPLE = (bool, int, float, str, tuple)
 
 
 def _is_layer(value: Any) -> bool:

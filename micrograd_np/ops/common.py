@@ -16,7 +16,8 @@ Axis: TypeAlias = int | tuple[int, ...] | None
 @lru_cache(maxsize=256)
 def number(value: float, dtype: np.dtype[Any]) -> Array:
     """Return `value` as a read-only 0-d array: NumPy adds it twice as fast as a Python number."""
-    array = np.array(value, dtype)
+    with np.errstate(over="ignore"):
+        array = np.array(value, dtype)
     array.setflags(write=False)
     return array
 
