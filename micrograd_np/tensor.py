@@ -162,11 +162,12 @@ def _result(value: Any, edges: Edges) -> "Tensor":
     value.setflags(False)
     result = _new(Tensor)
     result._data = value
-    if edges and _is_recording() and value.dtype.kind == "f":
+    dtype = value.dtype
+    if edges and _is_recording() and dtype.kind == "f":
         result._node = node = _new_node(Node)
         node.order = next_order()
         node.shape = value.shape
-        node.dtype = value.dtype
+        node.dtype = dtype
         node.edges = edges
         node.grad = None
     else:

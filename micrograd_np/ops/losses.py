@@ -1,11 +1,13 @@
 """Losses as ops: one number from a prediction and a target of the same shape."""
 
-from .common import Array, Result, number
+from .common import Array, Result, floating, number
 
 
 def sum_of_squares(prediction: Array, target: Array) -> Result:
     """1/2 sum (prediction - target)**2; d/dprediction = prediction - target."""
-    difference = _difference(prediction, target)
+    if prediction.shape != target.shape or not prediction.size:
+        raise _unfit(prediction, target)
+    difference = floating(prediction) - target
     flat = difference.ravel()
     half = number(0.5, flat.dtype)[()]
     return flat.dot(flat) * half, (lambda g: g * difference, lambda g: -g * difference)
@@ -13,7 +15,9 @@ def sum_of_squares(prediction: Array, target: Array) -> Result:
 
 def mean_squared_error(prediction: Array, target: Array) -> Result:
     """mean (prediction - target)**2; d/dprediction = 2 (prediction - target) / n."""
-    difference = _difference(prediction, target)
+    if prediction.shape != target.shape or not prediction.size:
+        raise _unfit(prediction, target)
+    difference = floating(prediction) - target
     flat = difference.ravel()
     count = number(flat.size, flat.dtype)
     return flat.dot(flat) / count, (
@@ -22,15 +26,11 @@ def mean_squared_error(prediction: Array, target: Array) -> Result:
     )
 
 
-def _difference(prediction: Array, target: Array) -> Array:
-    """Subtract what must have one shape, so that broadcasting cannot pair everything with all."""
+def _unfit(prediction: Array, target: Array) -> ValueError:
+    """Say why there is no loss: shapes that broadcasting would pair all with all, or no values."""
     if prediction.shape != target.shape:
-        raise ValueError(
+        return ValueError(
             "prediction and target must have the same shape; "
             f"reshape one of them, received {prediction.shape} and {target.shape}"
         )
-    if prediction.size == 0:
-        raise ValueError("the loss of no values is not defined; check that the batch is not empty")
-    if prediction.dtype.kind != "f":
-        prediction = prediction.astype(float)  # unsigned integers would wrap
-    return prediction - target
+    return ValueError("the loss of no values is not defined; check that the batch is not empty")

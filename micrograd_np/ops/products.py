@@ -11,7 +11,7 @@ def matmul(x: Array, y: Array) -> Result:
     For matrices d/dx = g y^T and d/dy = x^T g. A vector counts as a row on the left and as a
     column on the right, an axis that the value does not have.
     """
-    if x.ndim == 2 and y.ndim == 2 and x.dtype == y.dtype:
+    if x.ndim == 2 and y.ndim == 2 and x.dtype is y.dtype:
         # For small matrices the method takes half the time of the operator.
         return x.dot(y), (lambda g: g.dot(y.T), lambda g: x.T.dot(g))
     if x.ndim > 2 and y.ndim == 2:
