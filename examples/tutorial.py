@@ -6,6 +6,7 @@ python examples/tutorial.py 1 0 0      answers this one
 
 import argparse
 import math
+import os
 import sys
 from typing import NoReturn
 
@@ -110,7 +111,7 @@ def ask() -> list[float]:
     for i in range(1, 4):
         try:
             answers.append(finite_number(input(f"input {i}: ").strip()))
-        except EOFError:
+        except (EOFError, RuntimeError):  # the latter if there is no standard input at all
             print()
             complain(f"input {i} is missing: the answers ended")
         except argparse.ArgumentTypeError as error:
@@ -149,6 +150,10 @@ if __name__ == "__main__":
     try:
         with np.errstate(all="ignore"):  # a learning rate that is too high may overflow
             main()
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print()
         complain("interrupted", status=130)
+    except OSError as error:  # nobody reads on, or the disk is full
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        complain(f"cannot write: {error.strerror}")

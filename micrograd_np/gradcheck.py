@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .ops.common import Array
+from .operations import plain
+from .ops.common import Array, as_array
 from .tape import no_grad
-from .tensor import Tensor, as_array, as_tensor
+from .tensor import Tensor, as_tensor
 
 
 def gradcheck(
@@ -25,7 +26,8 @@ def gradcheck(
     """Compare the gradients of a function with central differences, in float64.
 
     The output is weighted with random numbers and summed, so that no entry's error can hide. Each
-    input is moved along random directions and, if it has at most 64 entries, entry by entry.
+    input is moved along random directions and, if it has at most 64 entries, entry by entry. So
+    is each parameter of a layer.
 
     Parameters
     ----------
@@ -52,8 +54,8 @@ def gradcheck(
         If derivatives differ. The message has the number of the input, the entry (or that it was
         a direction) and both derivatives.
     ValueError
-        If no input holds floats, the function's value changes from call to call, or no gradient
-        reaches it.
+        If there is nothing to check, the function's value changes from call to call, no gradient
+        reaches it, or a layer's parameters are not float64.
 
     Examples
     --------
@@ -62,48 +64,67 @@ def gradcheck(
     True
     """
     rng = rng or np.random.default_rng(0)
-    arrays = [_float64(x) for x in inputs]
-    checked = [i for i, x in enumerate(arrays) if x.dtype.kind == "f"]
-    tensors = [Tensor(x, requires_grad=i in checked) for i, x in enumerate(arrays)]
+    tensors = [_float64(x) for x in inputs]
+    checked = [(f"input {i}", x) for i, x in enumerate(tensors) if x.requires_grad]
+    parameters = list(getattr(function, "named_parameters", tuple)())
+    checked += [(f"parameter {name}", parameter) for name, parameter in parameters]
     if not checked:
         raise ValueError("gradcheck needs at least one input of floats; received none")
-    output = as_tensor(function(*tensors))
-    if not output.requires_grad:
-        raise ValueError("the function's value does not depend on its inputs through ops")
-    weights = rng.standard_normal(output.shape)
-    output.backward(weights)
+    for name, tensor in checked:
+        if tensor.dtype != np.float64:
+            raise ValueError(f"{name} must be float64; received {tensor.dtype}: use astype(float)")
+    before = [parameter.grad for _, parameter in parameters]
+    try:
+        for _, parameter in parameters:
+            parameter.grad = None
+        output = as_tensor(function(*tensors))
+        if not output.requires_grad:
+            raise ValueError("the function's value does not depend on its inputs through ops")
+        weights = rng.standard_normal(output.shape)
+        output.backward(weights)
+        gradients = [tensor.grad for _, tensor in checked]
+    finally:
+        for (_, parameter), gradient in zip(parameters, before):
+            parameter.grad = gradient
 
-    def along(i: int, direction: Array) -> float:
-        """Return the numeric derivative along a direction of input i."""
-        step = eps * np.maximum(1, np.abs(arrays[i])).max(initial=1)
-        values = []
-        for sign in (1, -1):
-            moved = [x.copy() for x in arrays]
-            moved[i] += sign * step * direction
-            with no_grad():
-                values.append(as_tensor(function(*map(Tensor, moved))).data)
-        return float(np.sum((values[0] - values[1]) * weights) / (2 * step))
+    def value() -> Array:
+        with no_grad():
+            return as_tensor(function(*tensors)).numpy()
 
-    with no_grad():
-        if not np.array_equal(as_tensor(function(*map(Tensor, arrays))).data, output.data, True):
-            raise ValueError("the function must return the same value for the same inputs")
-    for i in checked:
-        gradient = tensors[i].grad
-        if gradient is None:
-            gradient = np.zeros_like(arrays[i])
-        for place, direction in _directions(arrays[i], rng):
-            numeric, written = along(i, direction), float(np.sum(gradient * direction))
+    if not np.array_equal(value(), output.data, equal_nan=True):
+        raise ValueError("the function must return the same value for the same inputs")
+    for (name, tensor), gradient in zip(checked, gradients):
+        for place, direction in _directions(tensor.data, rng):
+            numeric = _slope(value, tensor.data, direction, eps, weights)
+            written = 0.0 if gradient is None else float(np.sum(gradient * direction))
             if not abs(numeric - written) <= atol + rtol * abs(numeric):
                 raise AssertionError(
-                    f"input {i}, {place}: the rules give the derivative {written!r}, central "
+                    f"{name}, {place}: the rules give the derivative {written!r}, central "
                     f"differences give {numeric!r}"
                 )
     return True
 
 
-def _float64(x: Any) -> Array:
-    array = as_array(x.data if isinstance(x, Tensor) else x)
-    return array.astype(np.float64) if array.dtype.kind == "f" else array
+def _slope(
+    value: Callable[[], Array], x: Array, direction: Array, eps: float, weights: Array
+) -> float:
+    """Return the numeric derivative of the weighted sum of `value` as `x` moves."""
+    start = x.copy()
+    step = eps * max(1, np.abs(x).max())
+    try:
+        x[...] = start + step * direction
+        ahead = value()
+        x[...] = start - step * direction
+        behind = value()
+    finally:
+        x[...] = start
+    return float(np.sum((ahead - behind) * weights) / (2 * step))
+
+
+def _float64(x: Any) -> Tensor:
+    """Copy an input: floats as float64 that require a gradient, others as they are."""
+    array = as_array(plain(x))
+    return Tensor(array, True, np.float64) if array.dtype.kind == "f" else Tensor(array.copy())
 
 
 def _directions(x: Array, rng: Any) -> list[tuple[str, Array]]:

@@ -42,7 +42,7 @@ class NumPyProtocol(Operations):
         self, function: Callable[..., Any], types: Any, args: Any, options: Any
     ) -> Any:
         if function not in _FUNCTIONS:
-            raise _no_rule(function.__name__)
+            raise _no_rule(f"{function.__module__}.{function.__name__}".removeprefix("numpy."))
         return _FUNCTIONS[function](self._apply, *args, **options)
 
 
@@ -73,7 +73,7 @@ def _several(op: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _where(apply: Callable[..., Any], condition: Any, x: Any, y: Any) -> Any:
-    return apply(ops.where, x, y, condition=np.asarray(condition).astype(bool, copy=False))
+    return apply(ops.where, x, y, condition=np.array(condition, bool))
 
 
 def _clip(

@@ -95,6 +95,10 @@ class Operations:
     __rmatmul__ = _reflected(ops.matmul)
     __neg__ = _unary(ops.negative)
     __abs__ = _unary(ops.absolute)
+
+    def __pos__(self) -> Self:
+        return self
+
     __eq__ = _comparison(np.equal)
     __ne__ = _comparison(np.not_equal)
     __lt__ = _comparison(np.less)
@@ -124,9 +128,7 @@ class Operations:
 
     def where(self, condition: Any, other: Any) -> Self:
         """Return this tensor's entries where `condition` holds, else those of `other`."""
-        return self._apply(
-            ops.where, self, other, condition=np.asarray(condition).astype(bool, copy=False)
-        )
+        return self._apply(ops.where, self, other, condition=np.array(condition, bool))
 
     def astype(self, dtype: npt.DTypeLike) -> Self:
         """Return the tensor converted to `dtype`; its gradient comes back in the old one."""

@@ -2,7 +2,9 @@
 
 import inspect
 from collections.abc import Iterable, Mapping
+from copy import copy
 from math import isfinite
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -47,7 +49,7 @@ class Optimizer:
 
     def __init__(self, parameters: Iterable[Any], lr: float) -> None:
         self.parameters = _checked(parameters)
-        self.state: list[dict[str, Array]] = [{} for _ in self.parameters]
+        self.state: list[dict[str, Any]] = [{} for _ in self.parameters]
         self.lr = lr
 
     @property
@@ -59,7 +61,7 @@ class Optimizer:
     def lr(self, lr: float) -> None:
         self._lr = at_least_zero("lr", lr)
 
-    def update(self, parameter: Array, g: Array, state: dict[str, Array]) -> None:
+    def update(self, parameter: Array, g: Array, state: dict[str, Any]) -> None:
         """Change one parameter in place.
 
         Parameters
@@ -69,7 +71,8 @@ class Optimizer:
         g
             Their gradient, of the same shape; not to be written into.
         state
-            What the rule remembers of this parameter: an empty dict before the first step.
+            What the rule remembers of this parameter, arrays of its shape and Python numbers: an
+            empty dict before the first step. Only what is in here is saved.
         """
         raise NotImplementedError(f"{type(self).__name__} must define update")
 
@@ -87,7 +90,7 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the settings, and under "state" copies of what is remembered per parameter."""
-        state = [{key: array.copy() for key, array in own.items()} for own in self.state]
+        state = [{key: copy(value) for key, value in own.items()} for own in self.state]
         return {**self._settings(), "state": state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -104,25 +107,25 @@ class Optimizer:
             raise ValueError(
                 f"the state must have the keys {sorted(own)} and 'state'; received {sorted(state)}"
             )
-        shapes = [parameter.shape for parameter in self.parameters]
-        loaded = [{k: np.array(v) for k, v in entry.items()} for entry in state["state"]]
-        if len(loaded) != len(shapes):
-            raise ValueError(f"the state is of {len(loaded)} parameters, not of {len(shapes)}")
-        for i, (entry, shape) in enumerate(zip(loaded, shapes, strict=True)):
-            for key, array in entry.items():
-                if array.shape not in (shape, ()):
-                    raise ValueError(
-                        f"{key} of parameter {i} must have shape {shape}; received {array.shape}"
-                    )
-        settings = {name: state[name] for name in own}
-        checked = type(self)(self.parameters, **settings)  # by the constructor's own rules
-        vars(self).update(vars(checked))
+        if len(state["state"]) != len(self.parameters):
+            raise ValueError(
+                f"the state is of {len(state['state'])} parameters, not of {len(self.parameters)}"
+            )
+        loaded = [
+            {key: _fitting(key, value, i, parameter) for key, value in entry.items()}
+            for i, (entry, parameter) in enumerate(zip(state["state"], self.parameters))
+        ]
+        # The constructor knows which settings are right; a stand-in spares it the parameters.
+        stand_in = SimpleNamespace(requires_grad=True, is_leaf=True)
+        checked = type(self)([stand_in], **{name: state[name] for name in own})
+        for name in own:
+            setattr(self, name, getattr(checked, name))
         self.state = loaded
 
     def _settings(self) -> dict[str, Any]:
         """Return the constructor's arguments, which are kept as attributes of the same names."""
-        names = inspect.signature(type(self)).parameters
-        return {name: getattr(self, name) for name in names if name != "parameters"}
+        names = list(inspect.signature(type(self)).parameters)[1:]
+        return {name: getattr(self, name) for name in names}
 
 
 class SGD(Optimizer):
@@ -176,7 +179,7 @@ class SGD(Optimizer):
         self.nesterov = nesterov
         self.weight_decay = at_least_zero("weight_decay", weight_decay)
 
-    def update(self, parameter: Array, g: Array, state: dict[str, Array]) -> None:
+    def update(self, parameter: Array, g: Array, state: dict[str, Any]) -> None:
         if self.weight_decay:
             g = g + number(self.weight_decay, g.dtype) * parameter
         if self.momentum:
@@ -196,11 +199,26 @@ def at_least_zero(name: str, value: float) -> float:
     """Return `value` if it is a finite number from 0 upwards; ValueError otherwise."""
     if not (isfinite(value) and value >= 0):
         raise ValueError(f"{name} must be a finite number, at least 0; received {value}")
-    return value
+    return float(value)
+
+
+def _fitting(key: str, value: Any, i: int, parameter: Any) -> Any:
+    """Return a copy of one thing remembered: a Python number, or an array like the parameter."""
+    if isinstance(value, (bool, int, float)):
+        return value
+    array = np.asarray(value)
+    if array.shape != parameter.shape or array.dtype.kind not in "fiub":
+        raise ValueError(
+            f"{key} of parameter {i} must be numbers of shape {parameter.shape}; received "
+            f"{type(value).__name__} of shape {array.shape} and dtype {array.dtype}"
+        )
+    return array.astype(parameter.dtype)
 
 
 def _checked(parameters: Iterable[Any]) -> list[Any]:
     """Return the parameters as a list of distinct leaf tensors that require a gradient."""
+    if hasattr(parameters, "requires_grad"):
+        raise TypeError("parameters must be a list of tensors; received one tensor: write [tensor]")
     found = list(parameters)
     if not found:
         raise ValueError(

@@ -54,8 +54,8 @@ def leaf_node(value: Array) -> Node:
 def no_grad() -> Iterator[None]:
     """Record nothing inside: a context manager, and with parentheses a decorator of functions.
 
-    It holds for the current thread (and asynchronous task) alone. A decorated generator function
-    is not covered while it runs; put the ``with`` statement inside.
+    It holds for the current thread (and asynchronous task) alone. In a generator put it around
+    ops, not around a ``yield``: the code that takes the items would run under it.
 
     Examples
     --------

@@ -12,29 +12,8 @@ import numpy.typing as npt
 
 from .numpy_protocol import NumPyProtocol
 from .operations import plain
-from .ops.common import Array, Result, number
+from .ops.common import Array, Result, as_array, number, scalar
 from .tape import Edges, Node, error_state, leaf_node, next_order, recording, silence, walk_back
-
-
-def as_array(data: Any, dtype: npt.DTypeLike | None = None) -> Array:
-    """Return `data` as an ndarray of numbers, without a copy where it is one already."""
-    if data.__class__ is np.ndarray and dtype is None:
-        array = data
-    elif isinstance(data, _ndarray) and isinstance(data, np.ma.MaskedArray):
-        raise TypeError("masked arrays are not supported; fill the gaps first with .filled(value)")
-    else:
-        try:
-            array = np.asarray(data)
-        except ValueError as error:
-            raise ValueError(f"data must be a rectangular array of numbers: {error}") from error
-    if array.dtype.kind not in "fiub":
-        raise TypeError(
-            "data must be floats, integers or booleans; received "
-            f"{type(data).__name__} of dtype {array.dtype}"
-        )
-    if dtype is not None and np.dtype(dtype).kind not in "fiub":
-        raise TypeError(f"dtype must be one of floats, integers or booleans; received {dtype}")
-    return array if dtype is None else array.astype(dtype, copy=False)
 
 
 def as_tensor(data: Any) -> "Tensor":
@@ -94,7 +73,7 @@ def apply(op: Callable[..., Result], *inputs: Any, **constants: Any) -> "Tensor"
         raise _with_shapes(error, op, inputs) from error
     finally:
         _reset_error_state(token)
-    if len(rules) != len(inputs):
+    if not isinstance(rules, (tuple, list)) or len(rules) != len(inputs):
         raise _wrong_number(op, rules, len(inputs))
     if any(value is array for array in arrays):
         value = value.view()
@@ -118,7 +97,7 @@ def _apply_to_one(op: Callable[..., Result], x: "Tensor", constants: dict[str, A
         _reset_error_state(token)
     try:
         (rule,) = rules
-    except ValueError:
+    except (TypeError, ValueError):
         raise _wrong_number(op, rules, 1) from None
     if value is array:
         value = value.view()  # locking the value must not lock the argument
@@ -140,7 +119,7 @@ def _apply_to_two(op: Callable[[Array, Array], Result], x: Any, y: Any) -> "Tens
         _reset_error_state(token)
     try:
         rule_x, rule_y = rules
-    except ValueError:
+    except (TypeError, ValueError):
         raise _wrong_number(op, rules, 2) from None
     if value is array_x or value is array_y:
         value = value.view()
@@ -172,6 +151,8 @@ def _result(value: Any, edges: Edges) -> "Tensor":
         node.grad = None
     else:
         result._node = None
+        if dtype.kind not in "fiub":
+            raise TypeError(f"an op must return floats, integers or booleans; received {dtype}")
     return result
 
 
@@ -183,19 +164,17 @@ def _with_shapes(error: Exception, op: Callable[..., Result], inputs: Any) -> Ex
 
 
 def _wrong_number(op: Callable[..., Result], rules: Any, expected: int) -> Exception:
+    received = (
+        f"{len(rules)} rules" if isinstance(rules, (tuple, list)) else f"a {type(rules).__name__}"
+    )
     return TypeError(
-        f"{_name(op)} must return one rule per array; received {len(rules)} rules for {expected} "
-        f"array{'s' * (expected != 1)}"
+        f"{_name(op)} must return its value and a tuple of one rule per array; received {received} "
+        f"for {expected} array{'s' * (expected != 1)}"
     )
 
 
 def _name(op: Callable[..., Result]) -> str:
     return getattr(op, "__name__", repr(op))
-
-
-def _weak(value: float, dtype: np.dtype[Any]) -> Array:
-    """Return a Python number as an array; -0.0 is no key of its own in the cache of numbers."""
-    return number(value, dtype) if value else np.array(value, dtype)
 
 
 def _wrapped(array: Array) -> "Tensor":
@@ -215,9 +194,9 @@ def _of_one_dtype(inputs: Sequence[Any]) -> tuple["Tensor", ...]:
     if len(inputs) == 2:  # the frequent case of a float tensor and a Python number
         x, y = inputs
         if x.__class__ is Tensor and y.__class__ in _WEAK and x.dtype.kind == "f":
-            return x, _wrapped(_weak(y, x.dtype))
+            return x, _wrapped(scalar(y, x.dtype))
         if y.__class__ is Tensor and x.__class__ in _WEAK and y.dtype.kind == "f":
-            return _wrapped(_weak(x, y.dtype)), y
+            return _wrapped(scalar(x, y.dtype)), y
     elif all(x.__class__ is Tensor for x in inputs) and len({x.dtype for x in inputs}) == 1:
         return tuple(inputs)
     weak = [x.__class__ in _WEAK for x in inputs]
@@ -226,7 +205,7 @@ def _of_one_dtype(inputs: Sequence[Any]) -> tuple["Tensor", ...]:
     floats = [dtype for dtype in dtypes if dtype.kind == "f"]
     numbers = [x for x, w in zip(inputs, weak) if w]
     common = np.result_type(*(floats or [*dtypes, *numbers]))
-    made = [_wrapped(_weak(x, common)) if t is None else t for x, t in zip(inputs, tensors)]
+    made = [_wrapped(scalar(x, common)) if t is None else t for x, t in zip(inputs, tensors)]
     # Where NumPy would convert an integer array to the same dtype, it is left to NumPy, so that
     # an op's value equals, to the last bit, that of the same op on the arrays.
     left = common == np.float64 and all(x.ndim for x in made)
@@ -282,10 +261,7 @@ class Tensor(NumPyProtocol):
     def __init__(
         self, data: Any, requires_grad: bool = False, dtype: npt.DTypeLike | None = None
     ) -> None:
-        array = as_array(data, dtype)
-        if requires_grad:
-            array = array.astype(array.dtype.type, order="C")  # a copy in native byte order
-        self._data = array
+        self._data = as_array(data, dtype)
         self._node = None
         if requires_grad:
             self.requires_grad = True
@@ -303,10 +279,12 @@ class Tensor(NumPyProtocol):
             return
         if not self.is_leaf:
             raise ValueError("the data of a value made by an op cannot be replaced; detach() first")
-        array = as_array(values, self._data.dtype)
+        array = as_array(plain(values))
         if array.shape != self.shape:
             raise ValueError(f"data must keep the shape {self.shape}; received {array.shape}")
-        self._data = array.copy()
+        if not np.can_cast(array.dtype, self.dtype, "same_kind"):
+            raise TypeError(f"data must keep the dtype {self.dtype}; received {array.dtype}")
+        self._data = array.astype(self.dtype)
 
     @property
     def grad(self) -> Array | None:
@@ -315,18 +293,20 @@ class Tensor(NumPyProtocol):
 
     @grad.setter
     def grad(self, gradient: Any) -> None:
-        if gradient is not None:
-            gradient = as_array(gradient, self.dtype)
-            if gradient.shape != self.shape:
-                raise ValueError(f"grad must have shape {self.shape}; received {gradient.shape}")
-        if self._node is not None:
-            self._node.grad = gradient
-        elif gradient is not None:
-            raise ValueError("a tensor that requires no gradient cannot hold one")
+        if gradient is None:
+            if self._node is not None:
+                self._node.grad = None
+            return
+        if self._node is None or self._node.order:
+            raise ValueError("only a leaf that requires a gradient can hold one")
+        gradient = as_array(plain(gradient))
+        if gradient.shape != self.shape:
+            raise ValueError(f"grad must have shape {self.shape}; received {gradient.shape}")
+        self._node.grad = gradient.astype(self.dtype)
 
     @property
     def requires_grad(self) -> bool:
-        """Whether gradients reach this tensor; can be set on leaves."""
+        """Whether gradients reach this tensor; can be set on leaves, which then own their data."""
         return self._node is not None
 
     @requires_grad.setter
@@ -340,7 +320,17 @@ class Tensor(NumPyProtocol):
                 f"only floats can require a gradient; received dtype {self.dtype}, pass "
                 "dtype=float or make the data floats"
             )
-        self._node = leaf_node(self._data) if wanted else None
+        self._node = None
+        if wanted:  # an array of its own, in native byte order: training writes into it
+            self._data = self._data.astype(self._data.dtype.type, order="C")
+            self._node = leaf_node(self._data)
+
+    def convert(self, dtype: npt.DTypeLike) -> None:
+        """Convert a leaf in place: values, gradient, and the gradients still to come."""
+        self._data = self._data.astype(dtype)
+        if self._node is not None:
+            self._node.dtype = self._data.dtype
+            self._node.grad = None if self._node.grad is None else self._node.grad.astype(dtype)
 
     @property
     def is_leaf(self) -> bool:
@@ -482,5 +472,5 @@ _Printed.__name__ = "Tensor"
 def _restore(data: Array, requires_grad: bool, grad: Array | None) -> Tensor:
     """Make a tensor again from its pickled parts."""
     tensor = Tensor(data, requires_grad)
-    tensor.grad = grad
+    tensor.grad = grad  # which copies
     return tensor

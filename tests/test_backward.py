@@ -189,7 +189,7 @@ def test_unneeded_gradients_are_not_computed() -> None:
 
 def test_a_chain_of_100_000_ops_goes_back_and_is_freed_without_recursion() -> None:
     limit = sys.getrecursionlimit()
-    threading.stack_size(256 * 1024)
+    threading.stack_size(1024 * 1024)
     failures: list[BaseException] = []
 
     def run() -> None:
@@ -415,9 +415,16 @@ def test_an_op_must_return_one_rule_per_array(rules: Any, inputs: int) -> None:
         return arrays[0] * 1, rules
 
     with pytest.raises(
-        TypeError, match=f"op must return one rule per array; received {len(rules)}"
+        TypeError, match=f"op must return its value and .* per array; received {len(rules)}"
     ):
         mg.apply(op, *[leaf(1)] * inputs)
+
+
+@pytest.mark.parametrize("returned", [np.ones(2), (np.ones(2), abs), (np.ones(2), None)])
+@pytest.mark.parametrize("inputs", [1, 2, 3])
+def test_an_op_that_returns_something_else_is_refused(returned: Any, inputs: int) -> None:
+    with pytest.raises(TypeError, match="must return its value and a tuple of one rule per array"):
+        mg.apply(lambda *arrays: returned, *[leaf(1)] * inputs)
 
 
 def test_rules_may_return_lists_and_wider_dtypes() -> None:

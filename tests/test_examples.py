@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -84,6 +85,22 @@ def test_bad_input_gets_one_clear_line(arguments: list[str], answers: str, messa
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("redirection", "message"),
+    [
+        (">/dev/full", "cannot write: No space left on device\n"),
+        ("| true", "cannot write: Broken pipe\n"),
+        ("<&-", "input 1 is missing: the answers ended\n"),
+    ],
+)
+def test_a_full_disk_and_a_closed_pipe_get_one_clear_line(redirection: str, message: str) -> None:
+    command = f"{shlex.join(TUTORIAL)} --updates 20000 {'' if '<' in redirection else '1 0 0'}"
+    done = subprocess.run(
+        ["bash", "-c", f"{command} {redirection}"], stderr=subprocess.PIPE, text=True
+    )
+    assert done.stderr == message
 
 
 def start_on_a_terminal(*arguments: str) -> tuple[subprocess.Popen[bytes], int]:

@@ -91,6 +91,37 @@ def test_an_input_without_influence_has_gradient_zero() -> None:
     assert mg.gradcheck(lambda x, y: x * 2, X, Y)
 
 
+class Tied(mg.Layer):
+    """A layer whose op has a wrong rule for the layer's own weight."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+        self.weight = mg.Tensor([1.0, 2.0], requires_grad=True)
+
+    def forward(self, x: mg.Tensor) -> mg.Tensor:
+        def op(x: Any, weight: Any) -> Any:
+            return x * weight, (lambda g: g * weight, lambda g: g * x * self.factor)
+
+        return mg.apply(op, x, self.weight)
+
+
+def test_parameters_of_a_layer_are_checked_and_left_as_they_were() -> None:
+    right, wrong = Tied(1), Tied(1.001)
+    right([1.0, 1.0]).sum().backward()
+    assert mg.gradcheck(right, [3.0, 4.0])
+    assert mg.gradcheck(right, [3, 4])
+    assert right.weight.data.tolist() == [1, 2]
+    assert right.weight.grad is not None
+    assert right.weight.grad.tolist() == [1, 1]
+    model = mg.Sequential(np.tanh, wrong)
+    with pytest.raises(AssertionError, match=r"^parameter 1\.weight, "):
+        mg.gradcheck(model, [3.0, 4.0])
+    assert wrong.weight.data.tolist() == [1, 2]
+    assert wrong.weight.grad is None
+    with pytest.raises(ValueError, match=r"parameter weight must be float64; .*astype\(float\)"):
+        mg.gradcheck(Tied(1).astype(np.float32), [3.0, 4.0])
+
+
 def test_what_cannot_be_checked_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one input of floats"):
         mg.gradcheck(lambda x: x * 2, [1, 2])

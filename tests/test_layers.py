@@ -246,6 +246,68 @@ def test_astype_converts_parameters_and_state_in_place() -> None:
         layer.astype(int)
 
 
+def test_astype_keeps_what_is_shared_shared() -> None:
+    layer = Scale(1)
+    array, pair = np.ones(2), (np.ones(1),)
+    layer.a = layer.b = array  # type: ignore[attr-defined]
+    layer.c = layer.d = pair  # type: ignore[attr-defined]
+    state = layer.state_dict()
+    layer.astype(np.float32)
+    assert layer.a is layer.b  # type: ignore[attr-defined]
+    assert layer.c is layer.d  # type: ignore[attr-defined]
+    assert layer.c[0].dtype == np.float32  # type: ignore[attr-defined]
+    layer.load_state_dict(state)
+
+
+def test_gradients_arrive_when_a_layer_is_converted_before_backward() -> None:
+    layer = mg.Linear(2, 1)
+    loss = layer([1.0, 2.0]).sum()
+    layer.astype(np.float32)
+    loss.backward()
+    assert layer.weight.grad is not None
+    assert layer.weight.grad.dtype == np.float32
+
+
+def test_two_entries_of_one_name_are_refused() -> None:
+    layer = Scale(1)
+    one, two = (mg.Tensor([x], requires_grad=True) for x in (1.0, 2.0))
+    layer.table = {1: one, "1": two}  # type: ignore[attr-defined]
+    assert len(layer.parameters()) == 3
+    with pytest.raises(ValueError, match=r"both called table\.1; rename one"):
+        layer.state_dict()
+
+
+def test_state_made_by_ops_is_saved_and_loaded() -> None:
+    class Centre(mg.Layer):
+        def __init__(self) -> None:
+            self.mean = mg.Tensor([0.0])
+
+        def forward(self, x: mg.Tensor) -> mg.Tensor:
+            self.mean = 0.5 * self.mean + 0.5 * x.detach().mean(axis=0)
+            return x - self.mean
+
+    layer, other = Centre(), Centre()
+    layer([[1.0], [3.0]])
+    other([[7.0]])
+    other.load_state_dict(layer.state_dict())
+    assert other.mean.data.tolist() == [1]
+
+
+def test_a_state_may_share_memory_with_the_layer() -> None:
+    layer = Scale(1)
+    layer.a, layer.b = mg.Tensor([1.0]), mg.Tensor([2.0])  # type: ignore[attr-defined]
+    state = layer.state_dict()
+    layer.load_state_dict({**state, "a": layer.b, "b": layer.a})  # type: ignore[attr-defined]
+    assert (layer.a.item(), layer.b.item()) == (2, 1)  # type: ignore[attr-defined]
+
+
+def test_repr_ends_where_layers_refer_to_each_other() -> None:
+    one, two = Scale(1), Scale(1)
+    one.friend, two.friend = two, one  # type: ignore[attr-defined]
+    assert repr(one).count("Scale(") == 2
+    assert "(friend): ..." in repr(one)
+
+
 def test_optimizers_go_on_after_astype() -> None:
     layer = mg.Linear(2, 1)
     optimizer = mg.SGD(layer.parameters(), lr=0.1)

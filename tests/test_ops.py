@@ -78,7 +78,8 @@ REDUCTIONS: list[dict[str, Any]] = [
 INDICES: list[Any] = [
     1, -1, slice(1, 3), (slice(None), 0), (..., None, 1), (slice(None, None, -1),), ([0, 0, 3],),
     np.array([[1, 1], [2, 3]]), ([0, 1, 0], [2, 2, 2]), (slice(None), [1, 1]), [True, False] * 2,
-    np.arange(12).reshape(4, 3) % 2 == 0, (1, 2), (), (0, [2, 2]),
+    np.arange(12).reshape(4, 3) % 2 == 0, (1, 2), (), (0, [2, 2]), ((0, 0, 1),),
+    ((0, 0), (1, 1)), ((1, 1), slice(None)), [], (np.int64(1), np.array(2)), True,
 ]  # fmt: skip
 PRODUCTS: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
     ((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)),
@@ -180,6 +181,7 @@ def make_rows() -> Iterator[Row]:
         lambda x: np.array([[[x[j, k, i] for k in range(3)] for j in range(2)] for i in range(4)]),
         [entries],
     )
+    yield Row("transpose", lambda x: x.transpose(0), lambda x: x.copy(), [numbers((3,))])
     yield Row("transpose", lambda x: x.T, lambda x: np.einsum("ijk->kji", x), [entries])
     yield Row(
         "transpose",
@@ -389,6 +391,40 @@ def test_edges_have_their_limits_without_a_warning(
     result.backward(np.ones(result.shape))
     assert tensor.grad is not None
     np.testing.assert_allclose(tensor.grad, gradient, rtol=1e-6)
+
+
+def test_a_value_shares_no_memory_with_a_leaf_unless_it_is_a_view() -> None:
+    x = mg.Tensor([1.0, 2.0], requires_grad=True)
+    for value in (x**1, x + 0, x * 1, x.clip(0, 9), x.astype(float), x.relu(), x[[0, 1]]):
+        assert not np.shares_memory(value.data, x.data)
+
+
+def test_what_an_op_was_given_may_change_before_backward() -> None:
+    x = mg.Tensor(np.ones((2, 3)), requires_grad=True)
+    rows, mask, condition = [0, 0], np.array([True, False]), np.array([True, False, False])
+    value = x[rows].sum() + 10 * x[mask].sum() + 100 * np.where(condition, x, 0).sum()
+    rows[1] = 1
+    mask[:], condition[:] = True, True
+    value.backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [[112, 12, 12], [100, 0, 0]]
+
+
+def test_float16_means_do_not_overflow() -> None:
+    x = mg.Tensor(np.ones(100_000, np.float16), requires_grad=True)
+    assert x.mean().item() == 1
+    assert x.mean().dtype == np.float16
+
+
+def test_nan_reaches_the_gradient_through_relu() -> None:
+    x = mg.Tensor([NAN, 1.0], requires_grad=True)
+    x.relu().backward([2, 2])
+    assert x.grad is not None
+    assert x.grad.tolist() == [2, 2]
+
+
+def test_a_boolean_exponent_has_a_gradient() -> None:
+    assert mg.gradcheck(lambda x: x ** np.array([True, False]), [2.0, 3.0])
 
 
 def test_nan_passes_through_every_elementwise_op() -> None:

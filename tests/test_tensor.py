@@ -197,9 +197,61 @@ def test_grad_takes_only_what_fits() -> None:
     assert t.grad is None
     with pytest.raises(ValueError, match=r"grad must have shape \(2, 3\); received \(3,\)"):
         t.grad = np.ones(3)
-    with pytest.raises(ValueError, match="requires no gradient cannot hold one"):
+    with pytest.raises(ValueError, match="only a leaf that requires a gradient can hold one"):
         mg.Tensor(X).grad = X
     mg.Tensor(X).grad = None
+
+
+def test_data_keeps_its_kind_of_dtype() -> None:
+    t = mg.Tensor([1, 2])
+    with pytest.raises(TypeError, match="must keep the dtype int64; received float64"):
+        t.data = [1.5, 2.5]
+    t.data = [3, 4]
+    assert t.data.tolist() == [3, 4]
+
+
+def test_a_tensor_that_comes_to_require_a_gradient_owns_its_data() -> None:
+    array = np.ones(3)
+    shared = mg.Tensor(array)
+    weight = leaf(np.zeros(3))
+    twin = weight.detach()
+    made = mg.Tensor(array) * 2
+    for t in (shared, twin, made):
+        t.requires_grad = True
+        t.sum().backward()
+        mg.SGD([t], lr=0.5).step()
+    assert array.tolist() == [1, 1, 1]
+    assert weight.data.tolist() == [0, 0, 0]
+    assert made.data.tolist() == [1.5] * 3
+
+
+def test_grad_is_a_copy_of_what_it_is_set_to() -> None:
+    t, mine = leaf(np.zeros(2)), np.ones(2)
+    t.grad = mine
+    mine[:] = 7
+    assert t.grad is not None
+    assert t.grad.tolist() == [1, 1]
+    with pytest.raises(ValueError, match="only a leaf"):
+        (t * 2).grad = mine
+
+
+def test_dtypes_that_tensors_do_not_hold_are_refused_by_ops_too() -> None:
+    for dtype in (complex, str, object, "M8[s]"):
+        with pytest.raises(TypeError, match="tensors hold floats, integers or booleans"):
+            leaf().astype(dtype)
+    with pytest.raises(TypeError, match=r"an op must return floats, .* received complex128"):
+        mg.apply(lambda x: (x * 1j, (lambda g: g,)), [1.0])
+
+
+def test_convert_keeps_the_way_back() -> None:
+    t = leaf([1.0, 2.0])
+    loss = (t * t).sum()
+    t.sum().backward()
+    t.convert(np.float32)
+    loss.backward()
+    assert t.grad is not None
+    assert (t.dtype, t.grad.dtype) == (np.dtype(np.float32), np.dtype(np.float32))
+    assert t.grad.tolist() == [3, 5]
 
 
 def test_misspelt_names_are_refused() -> None:
@@ -301,6 +353,7 @@ def test_operators_reflect() -> None:
     assert (3 * t).data.tolist() == [12, 6]
     assert (8 / t).data.tolist() == [2, 4]
     assert (2**t).data.tolist() == [16, 4]
+    assert (+t).data.tolist() == [4, 2]
     assert ([[1, 2]] @ t).data.tolist() == [8]
     assert ([1, 2] - t).data.tolist() == [-3, 0]
 
@@ -364,7 +417,7 @@ def add_into(array: Any, t: Any) -> None:
     ("call", "name"),
     [
         (lambda a, t: np.arcsinh(t), "numpy.arcsinh "),
-        (lambda a, t: np.linalg.svd(t), "numpy.svd "),
+        (lambda a, t: np.linalg.svd(t), "numpy.linalg.svd "),
         (lambda a, t: np.median(t), "numpy.median "),
         (lambda a, t: np.add.accumulate(t), "numpy.add.accumulate"),
         (lambda a, t: np.add(t, t, out=a), "numpy.add with out="),
@@ -490,7 +543,10 @@ def test_bounds_that_are_python_numbers_do_not_widen_float32() -> None:
     t = leaf(dtype=np.float32)
     for value in (t.clip(-1.5, 2), np.clip(t, -1.5, 2), np.clip(t, a_min=0, a_max=None)):
         assert value.dtype == np.float32
+    for bound in ([0, 0, 0], np.int64(2), mg.Tensor([0, 0, 0])):
+        assert np.clip(t, bound, None).dtype == np.float32
     assert t.clip(np.zeros(3), None).dtype == np.float64
+    assert mg.Tensor([1, 9]).clip(2, 5).data.tolist() == [2, 5]
 
 
 def test_conditions_and_bounds_may_be_tensors_without_gradient() -> None:

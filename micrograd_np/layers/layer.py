@@ -2,13 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from reprlib import recursive_repr
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from ..ops.common import Array
-from ..tensor import Tensor, as_array, as_tensor
+from ..ops.common import Array, as_array
+from ..tensor import Tensor, as_tensor
 
 
 class Layer:
@@ -72,7 +73,7 @@ class Layer:
 
     def state_dict(self) -> dict[str, Array]:
         """Return copies of all parameters and state by dotted name."""
-        return {name: array.copy() for name, array in self._arrays().items()}
+        return {name: _array(held).copy() for name, held in self._held().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy parameters and state from what `state_dict` returned.
@@ -89,7 +90,7 @@ class Layer:
             If names are missing or unexpected, or entries have the wrong shape or are no numbers.
             The message lists all of them, and nothing is changed.
         """
-        own = self._arrays()
+        own = self._held()
         faults = [f"missing: {name}" for name in own if name not in state]
         faults += [f"unexpected: {name}" for name in state if name not in own]
         loaded = {name: _loadable(state[name]) for name in own if name in state}
@@ -102,14 +103,18 @@ class Layer:
                 )
             elif not np.can_cast(array.dtype, own[name].dtype, "same_kind"):
                 faults.append(f"wrong dtype: {name} is {array.dtype}, not {own[name].dtype}")
-            elif not own[name].flags.writeable:
+            elif isinstance(held := own[name], np.ndarray) and not held.flags.writeable:
                 faults.append(f"read-only: {name} of the layer cannot be written into")
         if faults:
             raise ValueError("the state does not fit the layer:\n  " + "\n  ".join(faults))
         # What could still fail, fails here: a conversion that overflows or finds no memory.
         converted = {n: a.astype(own[n].dtype) for n, a in loaded.items() if a is not None}
         for name, array in converted.items():
-            own[name][...] = array
+            held = own[name]
+            if isinstance(held, Tensor) and not held.data.flags.writeable:  # once made by an op
+                held.data = array
+            else:
+                _array(held)[...] = array
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode here and in all layers inside; return self."""
@@ -130,9 +135,10 @@ class Layer:
         """Convert parameters and floating state to a float dtype, in place; return self."""
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"layers hold floats; received dtype {np.dtype(dtype)}")
-        _convert(self, np.dtype(dtype), set())
+        _convert(self, np.dtype(dtype), {})
         return self
 
+    @recursive_repr("...")
     def __repr__(self) -> str:
         lines = []
         for name, child in self._children():
@@ -155,10 +161,16 @@ class Layer:
                 if isinstance(inner, Layer):
                     yield name, inner
 
-    def _arrays(self) -> dict[str, Array]:
-        """Return all parameters and state by name; the arrays themselves."""
-        found = _named(self, "", set())
-        return {n: v.data if isinstance(v, Tensor) else v for n, v in found if not _is_layer(v)}
+    def _held(self) -> dict[str, Tensor | Array]:
+        """Return all parameters and state by name."""
+        held: dict[str, Tensor | Array] = {}
+        for name, value in _named(self, "", set()):
+            if isinstance(value, Layer):
+                continue
+            if name in held:
+                raise ValueError(f"two tensors of the layer are both called {name}; rename one")
+            held[name] = value
+        return held
 
     def _arguments(self) -> str:
         """Write the constructor's arguments from the attributes of the same names."""
@@ -176,8 +188,8 @@ class Layer:
         return ", ".join(written)
 
 
-def _is_layer(value: Any) -> bool:
-    return isinstance(value, Layer)
+def _array(held: Tensor | Array) -> Array:
+    return held.data if isinstance(held, Tensor) else held
 
 
 def _as_input(x: Any) -> Any:
@@ -218,27 +230,29 @@ def _named(
         yield from _named(child, f"{name}.{key}" if name else str(key), seen, into_layers)
 
 
-def _convert(value: Any, dtype: np.dtype[Any], seen: set[int]) -> Any:
-    """Convert the floats in `value` in place where that can be; return what shall stand for it."""
-    if isinstance(value, np.ndarray):
-        return value.astype(dtype) if value.dtype.kind == "f" else value
-    if id(value) in seen:
-        return value
-    seen.add(id(value))
-    if isinstance(value, Tensor):
-        if value.is_leaf and value.dtype.kind == "f":
-            grad = value.grad
-            value.__init__(value.data.astype(dtype), value.requires_grad)  # type: ignore[misc]
-            value.grad = grad
+def _convert(value: Any, dtype: np.dtype[Any], done: dict[int, tuple[Any, Any]]) -> Any:
+    """Convert the floats in `value` in place where that can be; return what shall stand for it.
+
+    `done` has, by identity, what was met before and what stands for it, so that sharing remains.
+    """
+    if id(value) in done:
+        return done[id(value)][1]
+    made = value
+    done[id(value)] = value, made
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        made = value.astype(dtype)
+    elif isinstance(value, Tensor) and value.is_leaf and value.dtype.kind == "f":
+        value.convert(dtype)
     elif isinstance(value, tuple):
-        made = [_convert(item, dtype, seen) for item in value]
-        if any(new is not old for new, old in zip(made, value, strict=True)):
-            return type(value)(*made) if hasattr(value, "_fields") else tuple(made)
+        items = [_convert(item, dtype, done) for item in value]
+        if any(new is not old for new, old in zip(items, value)):
+            made = type(value)(*items) if hasattr(value, "_fields") else tuple(items)
     elif isinstance(value, (list, dict, Layer)):
         holder = vars(value) if isinstance(value, Layer) else value
         for key, item in list(holder.items() if isinstance(holder, dict) else enumerate(holder)):
-            holder[key] = _convert(item, dtype, seen)
-    return value
+            holder[key] = _convert(item, dtype, done)
+    done[id(value)] = value, made
+    return made
 
 
 def _loadable(value: Any) -> Array | None:

@@ -1,4 +1,4 @@
-"""What the ops share: the types of an array, a rule and an op's result, and typed constants."""
+"""What the ops share: types, constants of the right dtype, and the border where data enter."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -15,13 +15,39 @@ Axis: TypeAlias = int | tuple[int, ...] | None
 
 @lru_cache(maxsize=256)
 def number(value: float, dtype: np.dtype[Any]) -> Array:
-    """Return `value` as a read-only 0-d array: NumPy adds it twice as fast as a Python number."""
+    """Return a literal as a read-only 0-d array, twice as fast to add as a Python number."""
     with np.errstate(over="ignore"):
         array = np.array(value, dtype)
     array.setflags(write=False)
     return array
 
 
+def scalar(value: float, dtype: np.dtype[Any]) -> Array:
+    """Return any Python number as a 0-d array; -0.0 is no key of its own in the cache."""
+    return number(value, dtype) if value else np.array(value, dtype)
+
+
 def floating(x: Array) -> Array:
     """Return `x` itself if it holds floats, else a float64 copy of its integers or booleans."""
     return x if x.dtype.kind == "f" else x.astype(np.float64)
+
+
+def as_array(data: Any, dtype: npt.DTypeLike | None = None) -> Array:
+    """Return `data` as an ndarray of numbers, without a copy where it is one already."""
+    if data.__class__ is np.ndarray and dtype is None:
+        array = data
+    elif isinstance(data, np.ndarray) and isinstance(data, np.ma.MaskedArray):
+        raise TypeError("masked arrays are not supported; fill the gaps first with .filled(value)")
+    else:
+        try:
+            array = np.asarray(data)
+        except ValueError as error:
+            raise ValueError(f"data must be a rectangular array of numbers: {error}") from error
+    if array.dtype.kind not in "fiub":
+        raise TypeError(
+            "data must be floats, integers or booleans; received "
+            f"{type(data).__name__} of dtype {array.dtype}"
+        )
+    if dtype is not None and np.dtype(dtype).kind not in "fiub":
+        raise TypeError(f"dtype must be one of floats, integers or booleans; received {dtype}")
+    return array if dtype is None else array.astype(dtype, copy=False)

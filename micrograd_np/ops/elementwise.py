@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .common import Array, Result, number
+from .common import Array, Result, number, scalar
 
 
 def add(x: Array, y: Array) -> Result:
@@ -69,6 +69,8 @@ def power(x: Array, y: Array) -> Result:
     """
     if x.dtype.kind in "iu" and y.dtype.kind in "iu" and np.any(y < 0):
         x = x.astype(np.float64)  # NumPy refuses integers to negative integer powers
+    if y.dtype.kind == "b":
+        y = y.astype(np.int8)  # for y - 1
     one = number(1, y.dtype)
     value = _power(x, y)
 
@@ -85,7 +87,7 @@ def _power(x: Array, y: Array) -> Array:
     """x ** y; a few fixed exponents by products, which take a 250th of the time for cubes."""
     exponent = y.item() if y.ndim == 0 and x.dtype == y.dtype else None
     if exponent == 1:
-        return x
+        return x.copy()
     if exponent == 2:
         return x * x
     if exponent == 3:
@@ -132,7 +134,7 @@ def sigmoid(x: Array) -> Result:
 def relu(x: Array) -> Result:
     """max(x, 0); d/dx = 1 where x > 0, else 0 (also at 0)."""
     value = np.maximum(x, number(0, x.dtype))
-    return value, (lambda g: g * (value > 0),)
+    return value, (lambda g: g * (value != 0),)  # which holds for NaN too
 
 
 def maximum(x: Array, y: Array) -> Result:
@@ -167,8 +169,13 @@ def clip(
 
 
 def _bound(bound: Any, x: Array) -> Any:
-    """Give a Python number the dtype of floats that it limits; it must not widen them."""
-    return number(bound, x.dtype) if type(bound) in (int, float) and x.dtype.kind == "f" else bound
+    """Give a bound that is a Python number or integers the dtype of the floats it limits."""
+    if bound is None or x.dtype.kind != "f":
+        return bound
+    if type(bound) in (int, float):
+        return scalar(bound, x.dtype)
+    bound = np.asarray(bound)
+    return bound if bound.dtype.kind == "f" else bound.astype(x.dtype)
 
 
 def where(x: Array, y: Array, *, condition: Array) -> Result:
@@ -176,11 +183,14 @@ def where(x: Array, y: Array, *, condition: Array) -> Result:
 
     The branch that was not taken gets the gradient 0. Where that branch's own derivative is
     infinite the product 0 * inf is NaN, so keep the argument of sqrt or log in range first:
-    ``np.where(x > 0, np.sqrt(np.where(x > 0, x, 1)), 0)``.
+    ``np.where(x > 0, np.sqrt(np.where(x > 0, x, 1)), 0)``. The same goes for relu, clip, maximum
+    and minimum before such a function. (Products are 8 times as fast as a selection.)
     """
     return np.where(condition, x, y), (lambda g: g * condition, lambda g: g * ~condition)
 
 
 def astype(x: Array, *, dtype: npt.DTypeLike) -> Result:
     """x converted to `dtype`; the gradient comes back in the dtype of x."""
+    if np.dtype(dtype).kind not in "fiub":
+        raise TypeError(f"tensors hold floats, integers or booleans; received dtype {dtype}")
     return x.astype(dtype), (lambda g: g,)

@@ -21,13 +21,15 @@ def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
 
 def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     """Sum over `axis` divided by the number n of summands; d/dx = 1 / n."""
-    total = np.asarray(_add(floating(x), axis=axis, keepdims=keepdims))
-    count = number(_count(x, total, 0), total.dtype)
+    x = floating(x)
+    wide = np.dtype(np.float32) if x.dtype == np.float16 else x.dtype  # as NumPy's own mean
+    total = np.asarray(_add(x, axis=axis, dtype=wide, keepdims=keepdims))
+    count = number(_count(x, total, 0), wide)
 
     def to_x(g: Array) -> Array:
         return np.broadcast_to(np.reshape(g / count, _kept(x, axis)), x.shape)
 
-    return total / count, (to_x,)
+    return (total / count).astype(x.dtype, copy=False), (to_x,)
 
 
 def var(x: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Result:

@@ -13,13 +13,13 @@ def reshape(x: Array, *, shape: int | Sequence[int]) -> Result:
     return x.reshape(shape), (lambda g: g.reshape(x.shape),)
 
 
-def transpose(x: Array, *, axes: Sequence[int] | None = None) -> Result:
+def transpose(x: Array, *, axes: int | Sequence[int] | None = None) -> Result:
     """Permute the axes; without `axes`, reverse them."""
 
     def to_x(g: Array) -> Array:
         if axes is None:
             return g.transpose()
-        return g.transpose(np.argsort([a % x.ndim for a in axes]))
+        return g.transpose(np.argsort(np.atleast_1d(axes) % x.ndim))
 
     return x.transpose(axes), (to_x,)
 
@@ -69,20 +69,27 @@ def stack(*arrays: Array, axis: int = 0) -> Result:
 
 def getitem(x: Array, *, index: Any) -> Result:
     """x[index], by NumPy's rules; an entry that is taken several times sums its gradients."""
+    parts = tuple(map(_own, index)) if isinstance(index, tuple) else _own(index)
 
     def to_x(g: Array) -> Array:
         gradient = np.zeros(x.shape, g.dtype)
-        if _may_repeat(index):
-            np.add.at(gradient, index, g)
+        arrays = [p for p in (parts if isinstance(parts, tuple) else (parts,)) if _is_array(p)]
+        if any(array.dtype.kind != "b" for array in arrays):  # which may take an entry twice
+            np.add.at(gradient, parts, g)
         else:
-            gradient[index] = g
+            gradient[parts] = g
         return gradient
 
-    return x[index], (to_x,)
+    return x[parts], (to_x,)
 
 
-def _may_repeat(index: Any) -> bool:
-    """Tell whether an index may take an entry twice: only arrays of integers can."""
-    parts = index if isinstance(index, tuple) else (index,)
-    arrays = (np.asarray(part) for part in parts if isinstance(part, (list, np.ndarray)))
-    return any(array.dtype.kind != "b" for array in arrays)
+def _own(part: Any) -> Any:
+    """Copy what an index has in arrays or lists: the way back must see what the way there saw."""
+    if part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)):
+        return part
+    array = np.array(part)
+    return array.astype(np.intp) if array.size == 0 and not _is_array(part) else array
+
+
+def _is_array(part: Any) -> bool:
+    return isinstance(part, np.ndarray)
