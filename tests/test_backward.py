@@ -1,5 +1,6 @@
 """The tape: gradients reach every leaf, once, in linear time, and leave nothing behind."""
 
+import functools
 import gc
 import sys
 import threading
@@ -95,6 +96,20 @@ def test_backward_adds_to_what_leaves_hold() -> None:
     assert grad(x) == [3, 3]
     assert first is not None
     assert first.tolist() == [1, 1]
+
+
+def test_values_of_ops_hold_no_gradient() -> None:
+    x = leaf(1)
+    y = x * 2
+    (y + y.exp() + y).backward()
+    assert y.grad is None
+
+
+def test_gradients_of_numbers_are_arrays() -> None:
+    x = leaf(2)
+    for _ in range(3):
+        (x * x + x).backward()
+        assert type(x.grad) is np.ndarray
 
 
 def test_backward_of_a_leaf_is_its_own_gradient() -> None:
@@ -395,6 +410,13 @@ WRONG_RULES: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
 ]
 
 
+def test_a_transposed_gradient_is_refused() -> None:
+    x = leaf(np.ones((2, 3)))
+    y = mg.apply(lambda x: (x * 1, (functools.partial(np.transpose),)), x)
+    with pytest.raises(ValueError, match=r"partial.*shape \(2, 3\).*received \(3, 2\)"):
+        y.backward(np.ones((2, 3)))
+
+
 @pytest.mark.parametrize(("rule", "kind", "message"), WRONG_RULES)
 def test_rules_that_return_what_does_not_fit_are_refused_by_name(
     rule: Any, kind: type[Exception], message: str
@@ -408,7 +430,7 @@ def test_rules_that_return_what_does_not_fit_are_refused_by_name(
 
 @pytest.mark.parametrize(
     ("rules", "inputs"),
-    [((), 1), ((abs, abs), 1), ((abs,), 2), ((abs,) * 3, 2), ((abs,), 3)],
+    [((), 1), ((abs, abs), 1), ((abs,), 2), ((abs,) * 3, 2), ((abs,), 3), ((abs,) * 4, 3)],
 )
 def test_an_op_must_return_one_rule_per_array(rules: Any, inputs: int) -> None:
     def op(*arrays: Any) -> Any:
@@ -464,6 +486,26 @@ def test_ops_restore_numpys_error_state() -> None:
         assert mg.Tensor([0.0]).log().item() == -np.inf
         with pytest.raises(FloatingPointError):
             np.log(np.zeros(1))
+
+
+@pytest.mark.parametrize("inputs", [1, 2, 3])
+def test_ops_of_any_number_of_arrays_are_silent_and_restore_the_state(inputs: int) -> None:
+    def infinite(*arrays: Any) -> Any:
+        return sum(arrays) / np.zeros(()), (lambda g: g,) * inputs
+
+    def broken(*arrays: Any) -> Any:
+        raise KeyError("in the op")
+
+    before = np.geterr()
+    assert mg.apply(infinite, *[leaf(1)] * inputs).item() == np.inf
+    with pytest.raises(KeyError, match="in the op"):
+        mg.apply(broken, *[leaf(1)] * inputs)
+    assert np.geterr() == before
+
+
+def test_an_op_without_a_name_is_shown_as_it_is() -> None:
+    with pytest.raises(ValueError, match=r"functools\.partial.* of shape \(2,\) and \(3,\)"):
+        mg.apply(functools.partial(mg.ops.add), leaf([1, 2]), leaf([1, 2, 3]))
 
 
 def test_without_a_context_variable_the_error_state_is_numpys_own() -> None:

@@ -3,7 +3,7 @@
 import copy
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -38,6 +38,13 @@ class Nested(mg.Layer):
 
     def forward(self, x: mg.Tensor) -> mg.Tensor:
         return x
+
+
+class Pair(NamedTuple):
+    """Arrays may be held in named tuples too."""
+
+    array: Any
+    number: int
 
 
 class Unlike(mg.Layer):
@@ -109,6 +116,7 @@ def test_several_inputs_and_options_reach_forward() -> None:
     value, state = Attend()([1.0], [2.0], (1, 2), scale=3)
     assert (value.data.tolist(), state) == ([9], (1, 2))
     assert Attend()([1.0], None)[0].data.tolist() == [1]
+    assert Attend()(mg.Tensor([1.0]), k=None, scale=4)[0].data.tolist() == [4]
     with pytest.raises(TypeError, match="scael"):
         Attend()([1.0], None, scael=2)
 
@@ -170,6 +178,12 @@ def test_state_dict_copies_and_load_state_dict_restores() -> None:
     assert all(np.array_equal(a, before[n]) for n, a in layer.state_dict().items())
 
 
+def test_arrays_of_no_numbers_are_no_state() -> None:
+    layer = Scale(1)
+    layer.names = np.array(["a", "b"])  # type: ignore[attr-defined]
+    assert list(layer.state_dict()) == ["factor", "seen"]
+
+
 def test_frozen_parameters_are_saved() -> None:
     layer = mg.Linear(2, 2, bias=True)
     layer.weight.requires_grad = False
@@ -183,7 +197,7 @@ def test_load_state_dict_lists_every_fault_and_changes_nothing() -> None:
     before = layer.state_dict()
     state = {
         "0.weight": np.ones((2, 3)),
-        "0.bias": np.ones(4),
+        "0.bias": np.ones((1, 3)),
         "1.bias": ["text"],
         "2.factor": [1j, 2],
         "2.seen": [1.0],
@@ -194,7 +208,7 @@ def test_load_state_dict_lists_every_fault_and_changes_nothing() -> None:
     assert str(caught.value).splitlines()[1:] == [
         "  missing: 1.weight",
         "  unexpected: extra",
-        "  wrong shape: 0.bias must have (3,); received (4,)",
+        "  wrong shape: 0.bias must have (3,); received (1, 3)",
         "  no numbers: 1.bias is list",
         "  no numbers: 2.factor is list",
         "  read-only: 2.seen of the layer cannot be written into",
@@ -249,6 +263,10 @@ def test_astype_converts_parameters_and_state_in_place() -> None:
 def test_astype_keeps_what_is_shared_shared() -> None:
     layer = Scale(1)
     array, pair = np.ones(2), (np.ones(1),)
+    layer.named = Pair(np.ones(1), 5)  # type: ignore[attr-defined]
+    layer.plain = (1, 2)  # type: ignore[attr-defined]
+    layer.ids = mg.Tensor([1, 2])  # type: ignore[attr-defined]
+    plain = layer.plain  # type: ignore[attr-defined]
     layer.a = layer.b = array  # type: ignore[attr-defined]
     layer.c = layer.d = pair  # type: ignore[attr-defined]
     state = layer.state_dict()
@@ -256,6 +274,10 @@ def test_astype_keeps_what_is_shared_shared() -> None:
     assert layer.a is layer.b  # type: ignore[attr-defined]
     assert layer.c is layer.d  # type: ignore[attr-defined]
     assert layer.c[0].dtype == np.float32  # type: ignore[attr-defined]
+    assert type(layer.named) is Pair  # type: ignore[attr-defined]
+    assert layer.named.array.dtype == np.float32  # type: ignore[attr-defined]
+    assert layer.plain is plain  # type: ignore[attr-defined]
+    assert layer.ids.dtype == np.int64  # type: ignore[attr-defined]
     layer.load_state_dict(state)
 
 
@@ -485,6 +507,10 @@ def test_weight_init_makes_the_weights() -> None:
         ValueError, match=r"weight_init must return shape \(2, 3\); received \(3,\)"
     ):
         mg.Linear(2, 3, weight_init=lambda shape, rng: np.zeros(3))
+    with pytest.raises(ValueError, match=r"received \(3, 2\)"):
+        mg.Linear(2, 3, weight_init=lambda shape, rng: np.zeros((3, 2)))
+    whole = mg.Linear(2, 3, weight_init=lambda shape, rng: np.ones(shape, int))
+    assert whole.weight.dtype == np.float64
 
 
 @pytest.mark.parametrize(

@@ -365,6 +365,7 @@ EDGES: list[tuple[str, Callable[[Any], Any], list[float], list[float], list[floa
     ("x ** 0.5", lambda x: x**0.5, [0, 4], [0, 2], [INF, 0.25]),
     ("x ** -1", lambda x: x**-1, [0, 2], [INF, 0.5], [-INF, -0.25]),
     ("0 ** x", lambda x: 0.0**x, [0, 0.5, 2], [1, 0, 0], [0, 0, 0]),
+    ("0 ** -x", lambda x: 0.0**x, [-1], [INF], [-INF]),
     ("2 ** x", lambda x: 2**x, [0, 3], [1, 8], [math.log(2), 8 * math.log(2)]),
     ("x ** [0, 2]", lambda x: x ** np.array([0, 2.0]), [0, 0], [1, 0], [0, 0]),
     ("clip", lambda x: x.clip(-1, 1), [-1000, -1, 0, 1, 1000], [-1, -1, 0, 1, 1], [0, 1, 1, 1, 0]),
@@ -503,6 +504,7 @@ def test_errors_name_the_op_and_the_shapes(call: Any, kind: Any, message: str) -
 
 def test_integers_to_negative_powers_are_floats() -> None:
     assert (mg.Tensor([2, 4]) ** mg.Tensor([-1, -2])).data.tolist() == [0.5, 0.0625]
+    assert (mg.Tensor([2, 4]) ** mg.Tensor([-1, 2])).data.tolist() == [0.5, 16]
     assert (mg.Tensor([2, 4]) ** -1).data.tolist() == [0.5, 0.25]
     assert (mg.Tensor([2, 4]) ** 3).dtype == np.int64
 

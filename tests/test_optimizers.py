@@ -96,11 +96,13 @@ def test_trajectories_equal_pytorchs(settings: dict[str, Any], expected: Any) ->
 def test_gradients_are_left_as_they_are() -> None:
     w = leaf()
     (w * w).sum().backward()
-    optimizer = mg.SGD([w], lr=0.1, momentum=0.9, weight_decay=0.5)
-    for _ in range(3):
-        optimizer.step()
-    assert w.grad is not None
-    assert w.grad.tolist() == [2, 4]
+    for weight_decay in (0, 0.5):
+        for nesterov in (False, True):
+            optimizer = mg.SGD([w], 0.1, 0.9, nesterov, weight_decay)
+            for _ in range(3):
+                optimizer.step()
+            assert w.grad is not None
+            assert w.grad.tolist() == [2, 4]
 
 
 def test_two_parameters_added_together_decay_once_each() -> None:
@@ -245,6 +247,7 @@ def test_a_state_that_does_not_fit_changes_nothing() -> None:
     good = optimizer.state_dict()
     bad: list[tuple[Any, str]] = [
         ({"lr": 1.0, "state": []}, "must have the keys"),
+        ({**good, "beta": 0.9}, "must have the keys"),
         ({**good, "state": []}, "of 0 parameters, not of 1"),
         (
             {**good, "state": [{"velocity": np.ones(3)}]},

@@ -35,7 +35,10 @@ def network(seed: int) -> mg.Sequential:
 def send_back(model: mg.Sequential, inputs: Any, targets: Any, through_loss: bool) -> None:
     output = model(inputs)
     if through_loss:
-        mg.sum_of_squares(output, targets).backward()
+        loss = mg.sum_of_squares(output, targets)
+        loss.backward()
+        expected = sum(((targets - output.data) ** 2).ravel().tolist()) / 2
+        assert abs(loss.item() - expected) <= 1e-14 * expected
     else:
         output.backward(output.data - targets)
 
@@ -70,6 +73,13 @@ def test_training_equals_the_formula_bit_for_bit(seed: int, through_loss: bool, 
             assert np.array_equal(model[0].weight.grad, -step)
             assert np.array_equal(model[0].weight.data, weights)
             assert np.array_equal(model(inputs).data, predict(weights, inputs))
+
+
+def test_the_gradient_of_the_targets_is_their_error() -> None:
+    output = network(1)(INPUTS)
+    targets = mg.Tensor(TARGETS, requires_grad=True, dtype=float)
+    mg.sum_of_squares(output, targets).backward()
+    assert np.array_equal(targets.grad, TARGETS - output.data)  # type: ignore[arg-type]
 
 
 def test_the_trained_network_answers_as_published() -> None:

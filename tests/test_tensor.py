@@ -72,6 +72,7 @@ class Masked(np.ma.MaskedArray[Any, Any]):
         ([object()], TypeError, "received list of dtype object"),
         ([[1, 2], [3]], ValueError, "rectangular array of numbers"),
         (np.ma.masked_array([1.0, 2.0], [True, False]), TypeError, "masked arrays"),
+        (np.ma.masked_array([1.0, 2.0], [True, False]).view(Masked), TypeError, "masked arrays"),
     ],
 )
 def test_what_is_not_numbers_is_refused(data: Any, kind: type[Exception], message: str) -> None:
@@ -155,6 +156,11 @@ def test_an_op_that_returns_its_argument_does_not_lock_it() -> None:
     value = mg.apply(lambda x: (x, (lambda g: g,)), t)
     assert not value.data.flags.writeable
     assert t.data.flags.writeable
+    other = leaf()
+    for pick in (0, 1):
+        mg.apply(lambda *xs, i=pick: (xs[i], (lambda g: g, lambda g: g)), t, other)
+        assert t.data.flags.writeable
+        assert other.data.flags.writeable
     both = mg.apply(lambda x, y: (y, (lambda g: 0 * g, lambda g: g)), t, t)
     three = mg.apply(lambda x, y, z: (z, (lambda g: g,) * 3), t, t, t)
     assert t.data.flags.writeable
@@ -167,8 +173,14 @@ def test_data_can_be_replaced_by_data_of_the_same_shape() -> None:
     mine = np.ones((2, 3))
     t.data = mine
     assert t.dtype == np.float32
+    own = t.data
     t.data -= 0.5
+    assert t.data is own
     assert t.data.tolist() == [[0.5] * 3] * 2
+    assert mine[0, 0] == 1
+    wide = leaf()
+    wide.data = mine
+    wide.data[0, 0] = 5
     assert mine[0, 0] == 1
     with pytest.raises(ValueError, match=r"must keep the shape \(2, 3\); received \(3,\)"):
         t.data = [1, 2, 3]
@@ -183,8 +195,10 @@ def test_requires_grad_can_be_switched_on_leaves() -> None:
     assert t.grad is None
     assert not (t * 2).requires_grad
     t.requires_grad = True
-    t.requires_grad = True
     assert t.grad is None
+    t.sum().backward()
+    t.requires_grad = True
+    assert t.grad is not None
     with pytest.raises(ValueError, match="made by an op is fixed"):
         (t * 2).requires_grad = False
 
@@ -197,6 +211,8 @@ def test_grad_takes_only_what_fits() -> None:
     assert t.grad is None
     with pytest.raises(ValueError, match=r"grad must have shape \(2, 3\); received \(3,\)"):
         t.grad = np.ones(3)
+    with pytest.raises(ValueError, match=r"received \(3, 2\)"):
+        t.grad = np.ones((3, 2))
     with pytest.raises(ValueError, match="only a leaf that requires a gradient can hold one"):
         mg.Tensor(X).grad = X
     mg.Tensor(X).grad = None
@@ -271,6 +287,26 @@ def test_size_one_tensors_are_numbers() -> None:
             call(leaf())
 
 
+def test_an_empty_tensor_is_no_number() -> None:
+    with pytest.raises(ValueError, match=r"only a tensor of one entry is a number.*\(0,\)"):
+        mg.Tensor([]).item()
+
+
+def test_leaves_are_contiguous_and_native() -> None:
+    assert leaf(np.asfortranarray(X)).data.flags.c_contiguous
+    assert leaf(X.astype(">f8")).dtype.isnative
+
+
+def test_methods_have_the_docs_of_their_ops() -> None:
+    assert mg.Tensor.exp.__doc__ == mg.ops.exp.__doc__
+    assert mg.Tensor.maximum.__name__ == "maximum"
+
+
+def test_cached_constants_cannot_be_written_into() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        mg.ops.common.number(1, np.dtype(float))[...] = 2
+
+
 def test_iteration_gives_rows_with_gradients() -> None:
     t = leaf()
     rows = list(t)
@@ -336,6 +372,8 @@ def test_comparisons_give_arrays_of_booleans() -> None:
     assert (t >= mg.Tensor([1, 3, 3])).tolist() == [True, False, True]
     assert (t < np.array(2)).tolist() == [True, False, False]
     assert (t >= 2).tolist() == [False, True, True]
+    assert (t <= 2).tolist() == [True, True, False]
+    assert (np.array([2, 2, 2]) >= t).tolist() == [True, True, False]
     assert (t == [1, 0, 3]).tolist() == [True, False, True]
     assert (t != t).tolist() == [False] * 3
     assert (np.array([2, 2, 2]) > t).tolist() == [True, False, False]
@@ -554,5 +592,12 @@ def test_conditions_and_bounds_may_be_tensors_without_gradient() -> None:
     chosen: Any = np.where(mg.Tensor(X > 0), t, 0)
     assert chosen.data.min() == 0
     assert t.clip(mg.Tensor(0.0), mg.Tensor([1.0, 2.0, 3.0])).data.tolist()[1] == [1, 2, 0]
-    with pytest.raises(TypeError, match=r"\.detach"):
-        t.clip(leaf(0.0))
+    for call in (t.clip, lambda bound: np.clip(t, bound, None), lambda c: t.where(c, 0)):
+        with pytest.raises(TypeError, match=r"\.detach"):
+            call(leaf(0.0))
+    options = {"min": 0, "max": 2}  # NumPy 2's names
+    assert t.__array_function__(np.clip, (), (t,), options).data.tolist()[0] == [1, 0, 2]
+    value = t.where([1, 0, 2], 0)
+    value.backward(np.ones((2, 3)))
+    assert t.grad is not None
+    assert t.grad.tolist() == [[1, 0, 1]] * 2

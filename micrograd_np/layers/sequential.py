@@ -61,8 +61,7 @@ class Sequential(Layer):
         return Sequential(*found) if isinstance(found, list) else found
 
     def _attributes(self) -> Iterable[tuple[Any, Any]]:
-        others = ((name, value) for name, value in vars(self).items() if name != "layers")
-        return chain(enumerate(self.layers), others)
+        return chain(enumerate(self.layers), vars(self).items())  # what comes twice counts once
 
     def _children(self) -> Iterator[tuple[str, Any]]:
         yield from ((str(i), layer) for i, layer in enumerate(self.layers))
