@@ -325,7 +325,7 @@ class Tensor(NumPyProtocol):
             self._data = self._data.astype(self._data.dtype.type, order="C")
             self._node = leaf_node(self._data)
 
-    def convert(self, dtype: npt.DTypeLike) -> None:
+    def _convert(self, dtype: npt.DTypeLike) -> None:
         """Convert a leaf in place: values, gradient, and the gradients still to come."""
         self._data = self._data.astype(dtype)
         if self._node is not None:

@@ -284,10 +284,12 @@ def test_astype_keeps_what_is_shared_shared() -> None:
 def test_gradients_arrive_when_a_layer_is_converted_before_backward() -> None:
     layer = mg.Linear(2, 1)
     loss = layer([1.0, 2.0]).sum()
+    layer([1.0, 1.0]).sum().backward()
     layer.astype(np.float32)
     loss.backward()
     assert layer.weight.grad is not None
     assert layer.weight.grad.dtype == np.float32
+    assert layer.weight.grad.tolist() == [[2], [3]]
 
 
 def test_two_entries_of_one_name_are_refused() -> None:

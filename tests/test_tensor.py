@@ -259,17 +259,6 @@ def test_dtypes_that_tensors_do_not_hold_are_refused_by_ops_too() -> None:
         mg.apply(lambda x: (x * 1j, (lambda g: g,)), [1.0])
 
 
-def test_convert_keeps_the_way_back() -> None:
-    t = leaf([1.0, 2.0])
-    loss = (t * t).sum()
-    t.sum().backward()
-    t.convert(np.float32)
-    loss.backward()
-    assert t.grad is not None
-    assert (t.dtype, t.grad.dtype) == (np.dtype(np.float32), np.dtype(np.float32))
-    assert t.grad.tolist() == [3, 5]
-
-
 def test_misspelt_names_are_refused() -> None:
     with pytest.raises(AttributeError):
         leaf().gard = None  # type: ignore[attr-defined]

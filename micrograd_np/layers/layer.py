@@ -242,7 +242,7 @@ def _convert(value: Any, dtype: np.dtype[Any], done: dict[int, tuple[Any, Any]])
     if isinstance(value, np.ndarray) and value.dtype.kind == "f":
         made = value.astype(dtype)
     elif isinstance(value, Tensor) and value.is_leaf and value.dtype.kind == "f":
-        value.convert(dtype)
+        value._convert(dtype)
     elif isinstance(value, tuple):
         items = [_convert(item, dtype, done) for item in value]
         if any(new is not old for new, old in zip(items, value)):
