@@ -130,6 +130,12 @@ def test_a_gradient_may_be_anything_of_the_same_shape(gradient: Any) -> None:
     x = leaf([3.0, 4.0])
     (x * x).backward(gradient)
     assert grad(x) == [6, 16]
+    x.backward(gradient)
+    assert x.grad is not None
+    assert x.grad.dtype == np.float64
+    tied = leaf([1.0, 2.0])
+    tied.maximum(tied.data).backward(gradient)
+    assert grad(tied) == [0.5, 1]
 
 
 def test_backward_without_a_fitting_gradient_is_refused() -> None:
@@ -451,7 +457,7 @@ def test_an_op_that_returns_something_else_is_refused(returned: Any, inputs: int
 
 def test_rules_may_return_lists_and_wider_dtypes() -> None:
     x = mg.Tensor(np.ones(2, np.float32), requires_grad=True)
-    rule: Any = lambda g: [1.0, 2.0]  # noqa: E731
+    rule: Any = lambda g: [1, 2]  # noqa: E731
     mg.apply(lambda x: (x * 1, (rule,)), x).backward([1, 1])
     assert grad(x) == [1, 2]
     assert x.grad is not None
@@ -501,6 +507,20 @@ def test_ops_of_any_number_of_arrays_are_silent_and_restore_the_state(inputs: in
     with pytest.raises(KeyError, match="in the op"):
         mg.apply(broken, *[leaf(1)] * inputs)
     assert np.geterr() == before
+
+
+@pytest.mark.parametrize("inputs", [1, 2, 3])
+def test_an_index_error_in_an_op_names_it(inputs: int) -> None:
+    def ninth(*arrays: Any) -> Any:
+        return arrays[0][9], ()
+
+    with pytest.raises(IndexError, match=r"ninth of shape \(2,\)"):
+        mg.apply(ninth, *[leaf([1.0, 2.0])] * inputs)
+
+
+def test_a_value_of_a_subclass_of_ndarray_becomes_a_plain_one() -> None:
+    y = mg.apply(lambda x: ((x * 1).view(Watched), (lambda g: g,)), leaf([1.0]))
+    assert type(y.data) is np.ndarray
 
 
 def test_an_op_without_a_name_is_shown_as_it_is() -> None:

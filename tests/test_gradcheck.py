@@ -80,6 +80,25 @@ def test_right_rules_pass() -> None:
     assert mg.gradcheck(lambda x: x.exp(), np.tile(X, (10, 10)))
 
 
+def test_large_inputs_and_flat_places_and_nan() -> None:
+    assert mg.gradcheck(lambda x: x * x, [1e6, 3.3e7, 1e9])
+    assert mg.gradcheck(lambda x: x**3 - 3 * x, [1.0])
+    with pytest.raises(AssertionError, match="nan"):
+        mg.gradcheck(lambda x: x.log(), [-1.0])
+
+
+def test_large_inputs_are_moved_along_directions_only() -> None:
+    calls = 0
+
+    def function(x: mg.Tensor) -> mg.Tensor:
+        nonlocal calls
+        calls += 1
+        return x * 2
+
+    mg.gradcheck(function, np.ones(65))
+    assert calls < 10
+
+
 def test_integers_are_passed_on_and_inputs_left_alone() -> None:
     x = mg.Tensor(X.astype(np.float32), requires_grad=True)
     assert mg.gradcheck(lambda x, i: x[i.data], x, np.array([0, 0, 1]))

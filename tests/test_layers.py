@@ -138,6 +138,15 @@ def test_a_layer_without_forward_says_so() -> None:
         Empty()(1.0)
 
 
+def test_repr_shows_what_differs_from_the_defaults() -> None:
+    class Kernel(mg.Layer):
+        def __init__(self, padding: str, kernel: Any = None, rate: float = 0.5) -> None:
+            self.padding, self.kernel, self.rate = padding, kernel, rate
+
+    assert repr(Kernel("same")) == "Kernel('same')"
+    assert repr(Kernel("same", (3, 3), 0.25)) == "Kernel('same', kernel=(3, 3), rate=0.25)"
+
+
 def test_misspelt_arguments_are_refused() -> None:
     with pytest.raises(TypeError, match="baias"):
         mg.Linear(2, 3, baias=True)  # type: ignore[call-arg]
@@ -328,6 +337,7 @@ def test_a_state_may_share_memory_with_the_layer() -> None:
 def test_repr_ends_where_layers_refer_to_each_other() -> None:
     one, two = Scale(1), Scale(1)
     one.friend, two.friend = two, one  # type: ignore[attr-defined]
+    assert one.astype(np.float32).parameters()[1].dtype == np.float32
     assert repr(one).count("Scale(") == 2
     assert "(friend): ..." in repr(one)
 
@@ -466,6 +476,7 @@ def test_linear_names_itself_and_the_shape_that_does_not_fit(shape: tuple[int, .
         ((3, -1), ValueError, "out_features must be at least 1; received -1"),
         ((2.5, 1), TypeError, "float"),
         (("3", 1), TypeError, "str"),
+        ((3.0, 1), TypeError, "float"),
     ],
 )
 def test_linear_refuses_sizes_that_are_none(sizes: Any, kind: Any, message: str) -> None:
@@ -513,6 +524,10 @@ def test_weight_init_makes_the_weights() -> None:
         mg.Linear(2, 3, weight_init=lambda shape, rng: np.zeros((3, 2)))
     whole = mg.Linear(2, 3, weight_init=lambda shape, rng: np.ones(shape, int))
     assert whole.weight.dtype == np.float64
+    narrow = mg.Linear(2, 3, weight_init=lambda shape, rng: np.ones(shape, np.float32))
+    assert narrow.weight.dtype == np.float64
+    with pytest.raises(TypeError, match="float"):
+        mg.Linear(3.0, 1, weight_init=lambda shape, rng: np.ones((3, 1)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

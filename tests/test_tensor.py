@@ -276,6 +276,30 @@ def test_size_one_tensors_are_numbers() -> None:
             call(leaf())
 
 
+def test_new_data_of_a_shared_tensor_leave_the_users_array_alone() -> None:
+    array = np.ones(3)
+    t = mg.Tensor(array)
+    t.data = [4, 5, 6]
+    assert array.tolist() == [1, 1, 1]
+
+
+def test_data_of_the_dtype_asked_for_are_not_copied() -> None:
+    array = np.ones(3)
+    assert mg.Tensor(array, dtype=float).data is array
+    assert mg.Tensor(array).__array__(copy=False) is array
+
+
+def test_tensors_are_distinct_keys() -> None:
+    assert len({leaf(), leaf()}) == 2
+
+
+def test_ops_of_several_inputs_keep_float32_beside_python_numbers() -> None:
+    t = leaf(np.ones(3), np.float32)
+    assert t.where(np.array([True, False, True]), 0.5).dtype == np.float32
+    assert t.concatenate([1, 2], 3 * t).dtype == np.float32
+    assert mg.Tensor([0, 1, 3]).clip(0.5, 2.5).data.tolist() == [0.5, 1, 2.5]
+
+
 def test_an_empty_tensor_is_no_number() -> None:
     with pytest.raises(ValueError, match=r"only a tensor of one entry is a number.*\(0,\)"):
         mg.Tensor([]).item()
@@ -560,6 +584,9 @@ def test_a_subclass_of_tensor_is_a_tensor() -> None:
 def test_indices_may_be_tensors() -> None:
     t = leaf()
     assert t[mg.Tensor([1, 0])].shape == (2, 3)
+    t[mg.Tensor([0, 0])].sum().backward()
+    assert t.grad is not None
+    assert t.grad.tolist() == [[2] * 3, [0] * 3]
     assert t[mg.Tensor(1), mg.Tensor([0, 0])].data.tolist() == [4, 4]
     assert t[t > 2].data.tolist() == [3, 4, 5]
     with pytest.raises(IndexError):
