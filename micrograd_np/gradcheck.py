@@ -131,15 +131,10 @@ def _directions(x: Array, rng: Any) -> list[tuple[str, Array]]:
     """Return directions to move `x` in, each with what to call it."""
     if x.size == 0:
         return []
-    found = [("along a random direction", _unit(rng.standard_normal(x.shape))) for _ in range(3)]
+    found = [("along a random direction", rng.standard_normal(x.shape)) for _ in range(3)]
     if x.size <= 64:
         for entry in np.ndindex(x.shape):
             direction = np.zeros(x.shape)
             direction[entry] = 1
             found.append((f"entry {tuple(map(int, entry))}", direction))
     return found
-
-
-def _unit(direction: Array) -> Array:
-    """Scale a direction to length 1."""
-    return np.asarray(direction / np.sqrt(np.sum(direction * direction)))

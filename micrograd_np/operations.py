@@ -192,7 +192,4 @@ class Operations:
 
     def __getitem__(self, index: Any) -> Self:
         """Take entries by NumPy's rules: slices, integers, booleans, arrays of them."""
-        parts = index if isinstance(index, tuple) else (index,)
-        arrays = tuple(map(plain, parts))
-        index = arrays if isinstance(index, tuple) else arrays[0]
         return self._apply(ops.getitem, self, index=index)

@@ -131,11 +131,11 @@ def _fitted(gradient: Any, parent: Node, rule: Rule) -> Array:
         raise TypeError(f"{rule_name(rule)} must return an array of numbers; received {gradient!r}")
     new_axes = array.ndim - len(parent.shape)
     repeated = tuple(
-        i for i, n in enumerate(array.shape) if i < new_axes or n != parent.shape[i - new_axes] == 1
+        i for i in range(array.ndim) if i < new_axes or parent.shape[i - new_axes] == 1
     )
     if repeated:
         array = np.add.reduce(array, axis=repeated, keepdims=True)
-    if array.shape[max(new_axes, 0) :] != parent.shape:
+    if array.shape[new_axes:] != parent.shape:
         raise ValueError(
             f"{rule_name(rule)} must return a gradient of its argument's shape {parent.shape}, or "
             f"of a shape that this broadcasts to; received {np.shape(gradient)}"

@@ -315,7 +315,7 @@ class Tensor(NumPyProtocol):
             return
         if not self.is_leaf:
             raise ValueError("requires_grad of a value made by an op is fixed; detach() it first")
-        if wanted and self._data.dtype.kind != "f":
+        if self._data.dtype.kind != "f":
             raise TypeError(
                 f"only floats can require a gradient; received dtype {self.dtype}, pass "
                 "dtype=float or make the data floats"
@@ -403,7 +403,7 @@ class Tensor(NumPyProtocol):
         return f"{text[:-1]}, requires_grad=True)" if self.requires_grad else text
 
     def __contains__(self, value: Any) -> bool:
-        return plain(value) in self._data
+        return value in self._data
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self._data, self.requires_grad and self.is_leaf, self.grad)

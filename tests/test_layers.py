@@ -334,6 +334,12 @@ def test_a_state_may_share_memory_with_the_layer() -> None:
     assert (layer.a.item(), layer.b.item()) == (2, 1)  # type: ignore[attr-defined]
 
 
+def test_repr_leaves_out_a_layer_that_holds_itself() -> None:
+    layer = mg.Linear(1, 1)
+    layer.me = layer  # type: ignore[attr-defined]
+    assert repr(layer) == "Linear(1, 1)  # 1 parameter"
+
+
 def test_repr_ends_where_layers_refer_to_each_other() -> None:
     one, two = Scale(1), Scale(1)
     one.friend, two.friend = two, one  # type: ignore[attr-defined]

@@ -224,7 +224,7 @@ def _named(
         return
     if isinstance(value, Layer):
         yield name, value
-        if name and not into_layers:
+        if not into_layers:
             return
     for key, child in _contents(value):
         yield from _named(child, f"{name}.{key}" if name else str(key), seen, into_layers)

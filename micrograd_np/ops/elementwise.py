@@ -67,7 +67,7 @@ def power(x: Array, y: Array) -> Result:
     Where a factor is 0 the limit counts: d/dx = 0 where y = 0, and d/dy = 0 where x = 0 and
     y >= 0.
     """
-    if x.dtype.kind in "iu" and y.dtype.kind in "iu" and np.any(y < 0):
+    if x.dtype.kind in "iu" and np.any(y < 0):
         x = x.astype(np.float64)  # NumPy refuses integers to negative integer powers
     if y.dtype.kind == "b":
         y = y.astype(np.int8)  # for y - 1
@@ -85,7 +85,7 @@ def power(x: Array, y: Array) -> Result:
 
 def _power(x: Array, y: Array) -> Array:
     """x ** y; a few fixed exponents by products, which take a 250th of the time for cubes."""
-    exponent = y.item() if y.ndim == 0 and x.dtype == y.dtype else None
+    exponent = y.item() if y.ndim == 0 else None
     if exponent == 1:
         return x.copy()
     if exponent == 2:
