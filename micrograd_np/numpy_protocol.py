@@ -119,3 +119,5 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.var: _op(ops.var, "axis"),
     np.where: _where,
 }
+if hasattr(np, "astype"):  # since NumPy 2.1
+    _FUNCTIONS[np.astype] = _op(ops.astype, "dtype")

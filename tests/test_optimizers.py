@@ -220,6 +220,23 @@ def test_settings_and_counts_of_a_users_rule_are_saved() -> None:
     assert again.state_dict() == state
 
 
+def test_a_parameter_of_one_number_is_trained_in_place() -> None:
+    w = leaf(2.0)
+    own = w.data
+    optimizer = mg.SGD([w], lr=0.1, momentum=0.5, weight_decay=0.1)
+    expected, velocity = 2.0, None
+    for _ in range(3):
+        g = 2 * expected + 0.1 * expected
+        velocity = g if velocity is None else 0.5 * velocity + g
+        expected -= 0.1 * velocity
+        optimizer.zero_grad()
+        (w * w).backward()
+        optimizer.step()
+        optimizer.load_state_dict(optimizer.state_dict())
+    assert w.data is own
+    assert w.item() == pytest.approx(expected, rel=1e-14)
+
+
 def test_a_learning_rate_may_be_a_numpy_number_and_velocities_integers() -> None:
     w = leaf()
     optimizer = mg.SGD([w], lr=np.array(0.1), momentum=np.float32(0.5))  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from ..operations import plain
 from ..ops.common import Array, as_array
 from ..tensor import Tensor, as_tensor
 
@@ -73,7 +74,7 @@ class Layer:
 
     def state_dict(self) -> dict[str, Array]:
         """Return copies of all parameters and state by dotted name."""
-        return {name: _array(held).copy() for name, held in self._held().items()}
+        return {name: plain(held).copy() for name, held in self._held().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy parameters and state from what `state_dict` returned.
@@ -114,7 +115,7 @@ class Layer:
             if isinstance(held, Tensor) and not held.data.flags.writeable:  # once made by an op
                 held.data = array
             else:
-                _array(held)[...] = array
+                plain(held)[...] = array
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode here and in all layers inside; return self."""
@@ -188,10 +189,6 @@ class Layer:
         return ", ".join(written)
 
 
-def _array(held: Tensor | Array) -> Array:
-    return held.data if isinstance(held, Tensor) else held
-
-
 def _as_input(x: Any) -> Any:
     """Make a tensor of what is made of numbers; masks that are None and states pass as they are."""
     if x is None or isinstance(x, (Tensor, tuple)):
@@ -258,6 +255,6 @@ def _convert(value: Any, dtype: np.dtype[Any], done: dict[int, tuple[Any, Any]])
 def _loadable(value: Any) -> Array | None:
     """Return `value` as an array of numbers, or None if it is none."""
     try:
-        return as_array(value.data if isinstance(value, Tensor) else value)
+        return as_array(plain(value))
     except (TypeError, ValueError):
         return None
