@@ -84,7 +84,7 @@ def power(x: Array, y: Array) -> Result:
 
 
 def _power(x: Array, y: Array) -> Array:
-    """x ** y; a few fixed exponents by products: x**3 takes 3 times as long, 65 if entries are < 0."""
+    """x ** y; some exponents by products: x**3 takes 3 times as long, 65 with negative entries."""
     exponent = y.item() if y.ndim == 0 else None
     if exponent == 1:
         return x.copy()
