@@ -41,9 +41,13 @@ class NumPyProtocol(Operations):
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: Any, options: Any
     ) -> Any:
-        if function not in _FUNCTIONS:
+        if function in _FUNCTIONS:
+            return _FUNCTIONS[function](self._apply, *args, **options)
+        if function not in _METHODS:
             raise _no_rule(f"{function.__module__}.{function.__name__}".removeprefix("numpy."))
-        return _FUNCTIONS[function](self._apply, *args, **options)
+        if not args:
+            raise TypeError(f"numpy.{function.__name__} takes the tensor as its first argument")
+        return getattr(self._as_tensor(args[0]), _METHODS[function])(*args[1:], **options)
 
 
 def _no_rule(call: str) -> TypeError:
@@ -51,20 +55,6 @@ def _no_rule(call: str) -> TypeError:
         f"numpy.{call} has no rule for tensors; write it with the ops there are, give it rules "
         "with apply, or use .data where no gradient is needed"
     )
-
-
-def _op(op: Callable[..., Any], *names: str) -> Callable[..., Any]:
-    """Call an op of one array as NumPy calls its function: some constants also by position."""
-
-    def call(apply: Callable[..., Any], x: Any, *constants: Any, **options: Any) -> Any:
-        if len(constants) > len(names):
-            raise TypeError(
-                f"numpy.{op.__name__} of a tensor takes {list(names)} by position; received "
-                f"{len(constants)} arguments more than the tensor"
-            )
-        return apply(op, x, **dict(zip(names, constants)), **options)
-
-    return call
 
 
 def _several(op: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,31 +83,25 @@ _COMPARISONS = {
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal
 }  # fmt: skip
 _UFUNCS = {
-    ufunc: getattr(ops, name)
-    for name in ops.__all__
+    ufunc: op
+    for name, op in ops.ALL.items()
     if isinstance(ufunc := getattr(np, name, None), np.ufunc)
 }
+# NumPy's functions call the methods of the same names, whose arguments have NumPy's order ...
+_METHODS = {
+    getattr(np, name): name
+    for name in vars(Operations)
+    if not name.startswith("_") and hasattr(np, name)
+} | {np.amax: "max", np.amin: "min", np.linalg.norm: "norm"}
+# ... but for these.
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.amax: _op(ops.max, "axis"),
-    np.amin: _op(ops.min, "axis"),
-    np.broadcast_to: _op(ops.broadcast_to, "shape"),
     np.clip: _clip,
     np.concatenate: _several(ops.concatenate),
-    np.expand_dims: _op(ops.expand_dims, "axis"),
-    np.max: _op(ops.max, "axis"),
-    np.mean: _op(ops.mean, "axis"),
-    np.min: _op(ops.min, "axis"),
     np.ndim: lambda apply, x: x.ndim,
-    np.reshape: _op(ops.reshape, "shape"),
+    np.reshape: lambda apply, x, shape: apply(ops.reshape, x, shape=shape),
     np.shape: lambda apply, x: x.shape,
     np.size: lambda apply, x: x.size,
-    np.squeeze: _op(ops.squeeze, "axis"),
     np.stack: _several(ops.stack),
-    np.sum: _op(ops.sum, "axis"),
-    np.swapaxes: _op(ops.swapaxes, "axis1", "axis2"),
-    np.transpose: _op(ops.transpose, "axes"),
-    np.var: _op(ops.var, "axis"),
+    np.transpose: lambda apply, x, axes=None: apply(ops.transpose, x, axes=axes),
     np.where: _where,
 }
-if hasattr(np, "astype"):  # since NumPy 2.1
-    _FUNCTIONS[np.astype] = _op(ops.astype, "dtype")

@@ -78,6 +78,7 @@ class Operations:
     _apply: Callable[..., Self]
     _apply_to_one: Callable[..., Self]
     _apply_to_two: Callable[..., Self]
+    _as_tensor: Callable[[Any], Self]
 
     # Operators
 
@@ -136,23 +137,23 @@ class Operations:
 
     # Reductions
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Self:
+    def sum(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         """Sum over one axis, several (a tuple) or all (None)."""
         return self._apply(ops.sum, self, axis=axis, keepdims=keepdims)
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Self:
+    def mean(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         """Average over one axis, several (a tuple) or all (None)."""
         return self._apply(ops.mean, self, axis=axis, keepdims=keepdims)
 
-    def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Self:
+    def var(self, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -> Self:
         """Variance over one axis, several (a tuple) or all (None), with divisor n - ddof."""
         return self._apply(ops.var, self, axis=axis, ddof=ddof, keepdims=keepdims)
 
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Self:
+    def max(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         """Largest entry over one axis, several (a tuple) or all (None)."""
         return self._apply(ops.max, self, axis=axis, keepdims=keepdims)
 
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Self:
+    def min(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         """Smallest entry over one axis, several (a tuple) or all (None)."""
         return self._apply(ops.min, self, axis=axis, keepdims=keepdims)
 

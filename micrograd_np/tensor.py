@@ -257,6 +257,7 @@ class Tensor(NumPyProtocol):
     _apply = staticmethod(apply)
     _apply_to_one = staticmethod(_apply_to_one)
     _apply_to_two = staticmethod(_apply_to_two)
+    _as_tensor = staticmethod(as_tensor)
 
     def __init__(
         self, data: Any, requires_grad: bool = False, dtype: npt.DTypeLike | None = None

@@ -2,297 +2,30 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 import micrograd_np as mg
 from micrograd_np import ops
+from tests.rows import Inputs, Row, elementwise, losses, products, reductions, shapes
 
-Inputs = tuple[np.ndarray[Any, Any], ...]
-
-
-class Row(NamedTuple):
-    """One op: how users call it, what it should give, and inputs to try it on."""
-
-    op: str
-    call: Callable[..., Any]
-    reference: Callable[..., Any]
-    inputs: list[Inputs]
-
-
-def numbers(*shapes: tuple[int, ...], low: float = -2, high: float = 2) -> Inputs:
-    """Draw inputs of the given shapes, no two entries alike, none near a kink at zero."""
-    rng = np.random.default_rng(0)
-    drawn = [rng.uniform(low, high, shape) for shape in shapes]
-    return tuple(np.where(np.abs(x) < 0.05, 0.5, x) for x in drawn)
-
-
-def unary(**limits: float) -> list[Inputs]:
-    """Scalar, vector, matrix, size-one, zero-size and non-contiguous input."""
-    shapes: list[tuple[int, ...]] = [(), (4,), (2, 3), (1, 1), (0, 3)]
-    (big,) = numbers((6, 4), **limits)
-    return [numbers(s, **limits) for s in shapes] + [(big.T,), (big[::-2, ::2],)]
-
-
-def binary(**limits: float) -> list[Inputs]:
-    """Equal shapes, broadcasting both ways and at once, size one and zero, non-contiguous."""
-    pairs: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
-        ((), ()), ((3,), (3,)), ((2, 3), ()), ((), (2, 3)), ((2, 3), (3,)), ((3,), (2, 3)),
-        ((2, 1), (1, 3)), ((1, 1), (2, 3)), ((0, 3), (1, 3)), ((4, 1, 3), (2, 1)),
-    ]  # fmt: skip
-    x, y = numbers((4, 6), (3, 4), **limits)
-    return [numbers(*pair, **limits) for pair in pairs] + [(x[::-2, ::2], y.T[:2, :])]
-
-
-def by_entry(function: Callable[..., float]) -> Callable[..., Any]:
-    """Apply a function of floats to each entry of broadcast arrays."""
-    return lambda *arrays: np.vectorize(function, otypes=[float])(*arrays)
-
-
-def sum_by_hand(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Sum entry by entry with Python's exact fsum."""
-    given = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = [a % x.ndim for a in given]
-    kept = [n for i, n in enumerate(x.shape) if i not in axes]
-    rows = np.moveaxis(x, axes, range(-len(axes), 0)).reshape(*kept, -1) if axes else x[..., None]
-    total = np.array([math.fsum(row) for row in rows.reshape(-1, rows.shape[-1])]).reshape(kept)
-    return np.expand_dims(total, tuple(axes)) if keepdims else total
-
-
-def matmul_by_hand(x: Any, y: Any) -> Any:
-    """NumPy's matrix product, as a sum over an explicit axis of products."""
-    rows = x[None, :] if x.ndim == 1 else x
-    columns = y[:, None] if y.ndim == 1 else y
-    value = (rows[..., :, :, None] * columns[..., None, :, :]).sum(-2)
-    value = value[..., 0] if y.ndim == 1 else value
-    return value[..., 0, :] if x.ndim == 1 and y.ndim > 1 else value[0] if x.ndim == 1 else value
-
-
-REDUCTIONS: list[dict[str, Any]] = [
-    {}, {"axis": 0}, {"axis": -1}, {"axis": (0, 2)}, {"axis": 1, "keepdims": True},
-    {"keepdims": True},
-]  # fmt: skip
-INDICES: list[Any] = [
-    1, -1, slice(1, 3), (slice(None), 0), (..., None, 1), (slice(None, None, -1),), ([0, 0, 3],),
-    np.array([[1, 1], [2, 3]]), ([0, 1, 0], [2, 2, 2]), (slice(None), [1, 1]), [True, False] * 2,
-    np.arange(12).reshape(4, 3) % 2 == 0, (1, 2), (), (0, [2, 2]), ((0, 0, 1),),
-    ((0, 0), (1, 1)), ((1, 1), slice(None)), [], (np.int64(1), np.array(2)), True,
-]  # fmt: skip
-PRODUCTS: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
-    ((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)),
-    ((2, 3), (5, 3, 4)), ((5, 2, 3), (5, 3, 4)), ((5, 1, 2, 3), (4, 3, 2)), ((5, 2, 3), (3,)),
-    ((3,), (5, 3, 2)), ((1, 1), (1, 1)), ((0, 3), (3, 2)), ((2, 0), (0, 3)), ((2, 3), (3, 0)),
-    ((0, 2, 3), (3, 4)), ((4, 0, 3), (3, 2)), ((5, 2, 3), (3, 0)),
-    ((2, 4, 0), (0, 3)), ((1, 2, 3), (5, 3, 4)),
-]  # fmt: skip
-
-
-def make_rows() -> Iterator[Row]:
-    yield Row("add", lambda x, y: x + y, by_entry(lambda x, y: x + y), binary())
-    yield Row("subtract", lambda x, y: x - y, by_entry(lambda x, y: x - y), binary())
-    yield Row("multiply", lambda x, y: x * y, by_entry(lambda x, y: x * y), binary())
-    yield Row("divide", lambda x, y: x / y, by_entry(lambda x, y: x / y), binary())
-    yield Row("power", lambda x, y: x**y, by_entry(math.pow), binary(low=0.1))
-    for exponent in (-1, 0, 0.5, 1, 2, 3, 4, 2.5):
-        yield Row(
-            "power",
-            lambda x, e=exponent: x**e,
-            by_entry(lambda x, e=exponent: math.pow(x, e)),
-            unary(low=0.1),
-        )
-    yield Row("negative", lambda x: -x, by_entry(lambda x: -x), unary())
-    yield Row("absolute", abs, by_entry(math.fabs), unary())
-    yield Row("exp", lambda x: x.exp(), by_entry(math.exp), unary())
-    yield Row("log", lambda x: x.log(), by_entry(math.log), unary(low=0.1))
-    yield Row("sqrt", lambda x: x.sqrt(), by_entry(math.sqrt), unary(low=0.1))
-    yield Row("square", lambda x: x.square(), by_entry(lambda x: x * x), unary())
-    yield Row("sin", lambda x: x.sin(), by_entry(math.sin), unary())
-    yield Row("cos", lambda x: x.cos(), by_entry(math.cos), unary())
-    yield Row("tanh", lambda x: x.tanh(), by_entry(math.tanh), unary())
-    yield Row("sigmoid", lambda x: x.sigmoid(), by_entry(lambda x: 1 / (1 + math.exp(-x))), unary())
-    yield Row("relu", lambda x: x.relu(), by_entry(lambda x: x if x > 0 else 0), unary())
-    yield Row("maximum", lambda x, y: x.maximum(y), by_entry(max), binary())
-    yield Row("minimum", lambda x, y: x.minimum(y), by_entry(min), binary())
-    for low, high in ((-1, 1), (None, 0.7), (-0.3, None)):
-        bounds = (-math.inf if low is None else low, math.inf if high is None else high)
-        yield Row(
-            "clip",
-            lambda x, low=low, high=high: x.clip(low, high),
-            by_entry(lambda x, b=bounds: min(max(x, b[0]), b[1])),
-            unary(),
-        )
-    yield Row(
-        "where",
-        lambda x, y: x.where(np.array([True, False, True]), y),
-        lambda x, y: (
-            np.broadcast_to(x, (2, 3)) * [1, 0, 1] + np.broadcast_to(y, (2, 3)) * [0, 1, 0]
-        ),
-        [numbers(*pair) for pair in [((2, 3), (2, 3)), ((2, 3), ()), ((2, 1), (1, 3))]],
-    )
-    yield Row("astype", lambda x: x.astype(np.float64), lambda x: x.copy(), unary())
-    cube = [numbers((2, 3, 4)), (numbers((4, 3, 2))[0].T,), numbers((1, 1, 1))]
-    for kwargs in REDUCTIONS:
-        yield Row(
-            "sum", lambda x, k=kwargs: x.sum(**k), lambda x, k=kwargs: sum_by_hand(x, **k), cube
-        )
-        yield Row(
-            "mean",
-            lambda x, k=kwargs: x.mean(**k),
-            lambda x, k=kwargs: sum_by_hand(x, **k) / (x.size / sum_by_hand(x, **k).size),
-            cube,
-        )
-        for ddof in (0, 1):
-            yield Row(
-                "var",
-                lambda x, k=kwargs, d=ddof: x.var(ddof=d, **k),
-                lambda x, k=kwargs, d=ddof: var_by_hand(x, d, **k),
-                cube[:2],
-            )
-        yield Row(
-            "max",
-            lambda x, k=kwargs: x.max(**k),
-            lambda x, k=kwargs: sum_by_hand(x * is_largest(x, **k), **k),
-            cube,
-        )
-        yield Row(
-            "min",
-            lambda x, k=kwargs: x.min(**k),
-            lambda x, k=kwargs: sum_by_hand(x * is_largest(-x, **k), **k),
-            cube,
-        )
-    for op in ("sum", "mean", "max", "min"):
-        yield Row(op, lambda x, op=op: getattr(x, op)(), lambda x: x.copy(), [numbers(())])
-    yield Row("sum", lambda x: x.sum(axis=0), lambda x: np.zeros(3), [numbers((0, 3))])
-    entries = numbers((2, 3, 4))
-    flat = entries[0].ravel()
-    for shape in ((6, 4), (24,), (-1, 2), (2, 3, 4, 1)):
-        size = tuple(24 // 2 if n == -1 else n for n in shape)
-        yield Row(
-            "reshape",
-            lambda x, s=shape: x.reshape(*s),
-            lambda x, s=size: np.array([x.ravel()[i] for i in range(24)]).reshape(s),
-            [entries, (flat.reshape(4, 3, 2).T,)],
-        )
-    yield Row(
-        "transpose",
-        lambda x: x.transpose(2, 0, 1),
-        lambda x: np.array([[[x[j, k, i] for k in range(3)] for j in range(2)] for i in range(4)]),
-        [entries],
-    )
-    yield Row("transpose", lambda x: x.transpose(0), lambda x: x.copy(), [numbers((3,))])
-    yield Row("transpose", lambda x: x.T, lambda x: np.einsum("ijk->kji", x), [entries])
-    yield Row(
-        "transpose",
-        lambda x: x.transpose((0, -1, 1)),
-        lambda x: np.einsum("ijk->ikj", x),
-        [entries],
-    )
-    yield Row(
-        "swapaxes", lambda x: x.swapaxes(0, -1), lambda x: np.einsum("ijk->kji", x), [entries]
-    )
-    thin = numbers((1, 3, 1))
-    yield Row("squeeze", lambda x: x.squeeze(), lambda x: x[0, :, 0], [thin])
-    yield Row("squeeze", lambda x: x.squeeze(axis=0), lambda x: x[0], [thin])
-    yield Row(
-        "expand_dims", lambda x: x.expand_dims((0, -1)), lambda x: x[None, ..., None], unary()
-    )
-    yield Row(
-        "broadcast_to",
-        lambda x: x.broadcast_to((4, 2, 3)),
-        lambda x: x + np.zeros((4, 2, 3)),
-        [numbers(shape) for shape in [(), (3,), (2, 1), (4, 1, 1), (4, 2, 3)]],
-    )
-    for axis in (0, 1, -1):
-        yield Row(
-            "concatenate",
-            lambda x, y, a=axis: x.concatenate(y, x, axis=a),
-            lambda x, y, a=axis: np.moveaxis(
-                np.array([*np.moveaxis(x, a, 0), *np.moveaxis(y, a, 0), *np.moveaxis(x, a, 0)]),
-                0,
-                a,
-            ),
-            [numbers((2, 2), (2, 2)), (np.asfortranarray(numbers((2, 2))[0]), *numbers((2, 2)))],
-        )
-        yield Row(
-            "stack",
-            lambda x, y, a=axis: x.stack(y, y, axis=a),
-            lambda x, y, a=axis: np.moveaxis(np.array([x, y, y]), 0, a),
-            [numbers((2, 3), (2, 3))],
-        )
-    yield Row(
-        "concatenate",
-        lambda x, y: x.concatenate(y, axis=None),
-        lambda x, y: np.array([*x.ravel(), *y.ravel()]),
-        [numbers((2, 3), (4,)), numbers((), (0, 3))],
-    )
-    yield Row(
-        "concatenate", lambda x, y: x.concatenate(y), lambda x, y: x, [numbers((2, 3), (0, 3))]
-    )
-    for index in INDICES:
-        yield Row(
-            "getitem",
-            lambda x, i=index: x[i],
-            lambda x, i=index: x.ravel()[np.arange(x.size).reshape(x.shape)[i]],
-            [numbers((4, 3)), (numbers((3, 4))[0].T,)],
-        )
-    yield Row("matmul", lambda x, y: x @ y, matmul_by_hand, [numbers(*p) for p in PRODUCTS])
-    x, y = numbers((4, 6), (5, 4))
-    yield Row("matmul", lambda x, y: x @ y, matmul_by_hand, [(x[::-2, ::2], y.T[:3, ::-1])])
-    x, y = numbers((4, 3, 2), (6, 3))
-    yield Row("matmul", lambda x, y: x @ y, matmul_by_hand, [(x.transpose(2, 0, 1), y.T[::, ::2])])
-    same = [numbers(shape, shape) for shape in [(), (3,), (2, 3), (1, 1)]]
-    yield Row(
-        "sum_of_squares",
-        mg.sum_of_squares,
-        lambda p, t: math.fsum((p - t).ravel() ** 2) / 2,
-        [*same, (x.T, x.T[::-1])],
-    )
-    yield Row(
-        "mean_squared_error",
-        mg.mean_squared_error,
-        lambda p, t: math.fsum((p - t).ravel() ** 2) / p.size,
-        [*same, (x.T, x.T[::-1])],
-    )
-
-
-def var_by_hand(x: Any, ddof: int, axis: Any = None, keepdims: bool = False) -> Any:
-    count = x.size / sum_by_hand(x, axis).size
-    centred = x - sum_by_hand(x, axis, True) / count
-    return sum_by_hand(centred**2, axis, keepdims) / (count - ddof)
-
-
-def is_largest(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Mark the largest entry over the axes, by sorting."""
-    axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = tuple(a % x.ndim for a in axes)
-    marks = np.zeros(x.shape, bool)
-    others = [range(n) for i, n in enumerate(x.shape) if i not in axes]
-    for place in np.ndindex(*map(len, others)):
-        index: list[Any] = [slice(None)] * x.ndim
-        for i, n in zip([i for i in range(x.ndim) if i not in axes], place, strict=True):
-            index[i] = n
-        part = x[tuple(index)]
-        best = sorted(part.ravel())[-1]
-        marks[tuple(index)] = part == best
-    return marks
-
-
-ROWS = list(make_rows())
+MODULES = [elementwise, reductions, shapes, products, losses]
+ROWS = [row for module in MODULES for row in module.rows()]
 CASES = [(row, inputs) for row in ROWS for inputs in row.inputs]
 NAMES = [f"{row.op}-{'-'.join(str(x.shape) for x in inputs)}" for row, inputs in CASES]
 each_case = pytest.mark.parametrize(("row", "inputs"), CASES, ids=NAMES)
 
 
 def test_every_op_has_a_row() -> None:
-    assert {row.op for row in ROWS} == set(ops.__all__)
+    assert {row.op for row in ROWS} == set(ops.ALL)
 
 
 def test_constants_of_every_op_are_keyword_only() -> None:
-    for name in ops.__all__:
-        for parameter in inspect.signature(getattr(ops, name)).parameters.values():
+    for name, op in ops.ALL.items():
+        for parameter in inspect.signature(op).parameters.values():
             is_array = parameter.name in ("x", "y", "arrays", "prediction", "target")
             assert is_array != (parameter.kind is parameter.KEYWORD_ONLY), (name, parameter)
 

@@ -447,7 +447,7 @@ def test_every_op_that_numpy_has_is_reached_through_numpy() -> None:
         "broadcast_to": ((2, 2, 3),), "expand_dims": (0,), "reshape": ((3, 2),),
         "swapaxes": (0, 1), "clip": (-1, 1), "astype": (np.float32,),
     }  # fmt: skip
-    for name in mg.ops.__all__:
+    for name in mg.ops.ALL:
         function = getattr(np, name, None)
         if function is None or name in ("where", "concatenate", "stack"):
             continue
@@ -487,7 +487,7 @@ def test_options_that_ops_lack_are_refused_by_name() -> None:
         np.sum(leaf(), dtype=np.float32)
     with pytest.raises(TypeError, match="axsi"):
         np.stack([leaf()], axsi=1)  # type: ignore[call-overload]
-    with pytest.raises(TypeError, match=r"numpy.sum of a tensor takes \['axis'\] by position"):
+    with pytest.raises(TypeError, match=r"sum\(\) takes from 1 to 2 positional arguments"):
         np.sum(leaf(), 0, np.float32)
 
 
