@@ -1,7 +1,9 @@
 """Every op: values against a formula written out here, rules against central differences."""
 
+import importlib
 import inspect
 import math
+import pkgutil
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +12,14 @@ import pytest
 
 import micrograd_np as mg
 from micrograd_np import ops
-from tests.rows import Inputs, Row, elementwise, losses, products, reductions, shapes
+from micrograd_np.ops.common import Array
+from tests import rows
+from tests.rows import Inputs, Row
 
-MODULES = [elementwise, reductions, shapes, products, losses]
-ROWS = [row for module in MODULES for row in module.rows()]
+MODULES = [
+    importlib.import_module(f"tests.rows.{m.name}") for m in pkgutil.iter_modules(rows.__path__)
+]
+ROWS: list[Row] = [row for module in MODULES for row in module.rows()]
 CASES = [(row, inputs) for row in ROWS for inputs in row.inputs]
 NAMES = [f"{row.op}-{'-'.join(str(x.shape) for x in inputs)}" for row, inputs in CASES]
 each_case = pytest.mark.parametrize(("row", "inputs"), CASES, ids=NAMES)
@@ -26,8 +32,9 @@ def test_every_op_has_a_row() -> None:
 def test_constants_of_every_op_are_keyword_only() -> None:
     for name, op in ops.ALL.items():
         for parameter in inspect.signature(op).parameters.values():
-            is_array = parameter.name in ("x", "y", "arrays", "prediction", "target")
-            assert is_array != (parameter.kind is parameter.KEYWORD_ONLY), (name, parameter)
+            if parameter.kind is not parameter.KEYWORD_ONLY:
+                assert parameter.annotation is Array, (name, parameter)
+                assert parameter.default is parameter.empty, (name, parameter)
 
 
 @each_case
@@ -177,6 +184,22 @@ def test_float16_means_do_not_overflow() -> None:
     assert x.mean().dtype == np.float16
 
 
+@pytest.mark.parametrize("shape", [(50, 3, 7), (50, 21), (50,)])
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8])
+def test_rows_taken_many_times_sum_their_gradients(shape: tuple[int, ...], dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    for taken in ((40,), (3, 40), (0,), ()):
+        indices = rng.integers(0 if dtype is np.uint8 else -50, 50, taken).astype(dtype)
+        x = mg.Tensor(np.zeros(shape), requires_grad=True)
+        g = rng.standard_normal((*taken, *shape[1:]))
+        x[indices].backward(g)
+        expected = np.zeros(shape)
+        for index, row in zip(indices.ravel(), g.reshape(-1, *shape[1:])):
+            expected[index] += row
+        assert x.grad is not None
+        np.testing.assert_allclose(x.grad, expected, atol=1e-14)
+
+
 def test_nan_reaches_the_gradient_through_relu() -> None:
     x = mg.Tensor([NAN, 1.0], requires_grad=True)
     x.relu().backward([2, 2])
@@ -241,6 +264,11 @@ ERRORS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (lambda x: x @ 2, ValueError, r"matmul of shape \(2, 3\) and \(\)"),
     (lambda x: x[None][:0] @ np.ones((4, 5)), ValueError, "matmul of shape"),
     (lambda x: x[None] @ np.ones((2, 2)), ValueError, r"matmul of shape \(1, 2, 3\) and \(2, 2\)"),
+    (lambda x: mg.apply(ops.linear, x, np.ones((2, 2)), np.ones(2)), ValueError,
+     r"linear of shape \(2, 3\) and \(2, 2\) and \(2,\): weight must be a matrix as long as"),
+    (lambda x: mg.apply(ops.linear, x, np.ones((3, 2)), 1.0), ValueError, "as wide as bias"),
+    (lambda x: mg.apply(ops.linear, x, np.ones(3), 1.0), ValueError, "weight must be a matrix"),
+    (lambda x: mg.apply(ops.linear, 1.0, x, np.ones((2, 3))), ValueError, "weight must be a"),
     (lambda x: x + np.ones(2), ValueError, r"add of shape \(2, 3\) and \(2,\)"),
     (lambda x: x.where([True, False], 0), ValueError, r"where of shape \(2, 3\) and \(\)"),
     (lambda x: x.sum(axis=2), ValueError, r"sum of shape \(2, 3\): axis 2 is out of bounds"),
@@ -281,6 +309,15 @@ def test_a_reduction_of_a_number_over_its_only_axis_has_a_gradient() -> None:
     x.sum(axis=0).backward()
     assert x.grad is not None
     assert x.grad.tolist() == 1
+
+
+def test_linear_promotes_what_has_another_dtype() -> None:
+    x, weight, bias = np.ones((2, 3), np.float32), np.ones((3, 2), np.float32), np.ones(2)
+    assert ops.linear(x, weight, bias)[0].dtype == np.float64
+    assert ops.linear(x, weight.astype(float), bias.astype(np.float32))[0].dtype == np.float64
+    value = mg.apply(ops.linear, [[1, 2, 3]], mg.Tensor(weight, requires_grad=True), [1, 2])
+    assert (value.dtype, value.data.tolist()) == (np.float32, [[7, 8]])
+    assert mg.apply(ops.linear, [1, 2], [[1], [2]], [0.5]).data.tolist() == [5.5]
 
 
 def test_an_exponent_of_one_entry_still_broadcasts() -> None:
