@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import index
 from reprlib import recursive_repr
 from typing import Any, Self
 
@@ -51,10 +52,20 @@ class Layer:
     forward: Callable[..., Any] = _no_forward
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """Run `forward` on the inputs; arrays, lists and numbers become tensors first."""
-        if len(inputs) == 1 and inputs[0].__class__ is Tensor and not options:
-            return self.forward(inputs[0])
-        return self.forward(*map(_as_input, inputs), **options)
+        """Run `forward` on the inputs; arrays, lists and numbers become tensors first.
+
+        What `forward` finds wrong with shapes or values is told with the layer's name.
+        """
+        try:
+            if len(inputs) == 1 and inputs[0].__class__ is Tensor and not options:
+                return self.forward(inputs[0])
+            return self.forward(*map(_as_input, inputs), **options)
+        except (ValueError, IndexError) as error:
+            if type(error) not in (ValueError, IndexError) or hasattr(error, "names_a_layer"):
+                raise
+            named: Any = type(error)(f"{type(self).__name__}({self._arguments()}): {error}")
+            named.names_a_layer = True
+            raise named from error
 
     def parameters(self) -> list[Tensor]:
         """Return the tensors that training changes, each once, in order of assignment."""
@@ -180,6 +191,8 @@ class Layer:
             value = getattr(self, name, parameter.default)
             if isinstance(value, Tensor):
                 value = True  # such as bias=True
+            elif value is None and parameter.default is True:
+                value = False
             if not isinstance(value, (bool, int, float, str, tuple)):
                 continue
             if parameter.default is parameter.empty:
@@ -187,6 +200,18 @@ class Layer:
             elif value != parameter.default:
                 written.append(f"{name}={value!r}")
         return ", ".join(written)
+
+
+def parameter(values: Any, dtype: npt.DTypeLike | None) -> Tensor:
+    """Make a tensor that training changes: float64 unless `dtype` says otherwise."""
+    return Tensor(values, requires_grad=True, dtype=dtype or np.float64)
+
+
+def at_least_one(**sizes: int) -> None:
+    """Refuse sizes that are below 1, by name."""
+    for name, size in sizes.items():
+        if index(size) < 1:
+            raise ValueError(f"{name} must be at least 1; received {size}")
 
 
 def _as_input(x: Any) -> Any:

@@ -1,14 +1,15 @@
-"""Linear: the product with a matrix of weights."""
+"""Linear and Embedding: the product with a matrix of weights, and the choice of its rows."""
 
-from operator import index
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import initializers
-from ..tensor import Tensor
-from .layer import Layer
+from .. import initializers, ops
+from ..tensor import Tensor, apply
+from .layer import Layer, at_least_one, parameter
+
+_STANDARD_NORMAL = initializers.normal()
 
 
 class Linear(Layer):
@@ -60,28 +61,85 @@ class Linear(Layer):
         out_features: int,
         bias: bool = False,
         *,
-        weight_init: initializers.Initializer | None = None,
+        weight_init: initializers.Initializer = initializers.lecun_uniform,
         rng: Any = None,
         dtype: npt.DTypeLike | None = None,
     ) -> None:
-        for name, value in (("in_features", in_features), ("out_features", out_features)):
-            if index(value) < 1:
-                raise ValueError(f"{name} must be at least 1; received {value}")
+        at_least_one(in_features=in_features, out_features=out_features)
         self.in_features = in_features
         self.out_features = out_features
         shape = (in_features, out_features)
-        weight = initializers.draw(weight_init or initializers.lecun_uniform, shape, rng)
-        self.weight = Tensor(weight, requires_grad=True, dtype=dtype or np.float64)
-        self.bias = None
-        if bias:
-            self.bias = Tensor(np.zeros(out_features), requires_grad=True, dtype=self.weight.dtype)
+        self.weight = parameter(initializers.draw(weight_init, shape, rng), dtype)
+        self.bias = parameter(np.zeros(out_features), dtype) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        try:
-            y = x @ self.weight
-        except ValueError as error:
+        if self.bias is None:
+            return x @ self.weight
+        return apply(ops.linear, x, self.weight, self.bias)
+
+
+class Embedding(Layer):
+    """A table with a row of weights for each index, such as a vector for each word.
+
+    .. math:: y_{...} = W_{x_{...}}
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim
+        Number of rows and length of each, at least 1.
+    padding_idx
+        Row that starts as zeros and gets no gradient, for what only fills up a batch.
+    weight_init
+        Function of shape and rng; by default the standard normal distribution.
+    rng, dtype
+        As for `Linear`.
+
+    Attributes
+    ----------
+    weight : Tensor
+        W, of shape (num_embeddings, embedding_dim).
+
+    Notes
+    -----
+    Integers of shape (...) give output of shape (..., embedding_dim). The gradients of a row that
+    is taken several times are summed.
+
+    Raises
+    ------
+    IndexError
+        If an index is negative or not below num_embeddings.
+    TypeError
+        If the input is not made of integers.
+    ValueError
+        If a size is below 1, or padding_idx is no row.
+
+    References
+    ----------
+    Bengio, Ducharme, Vincent and Jauvin, "A Neural Probabilistic Language Model" (2003).
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        *,
+        weight_init: initializers.Initializer = _STANDARD_NORMAL,
+        rng: Any = None,
+        dtype: npt.DTypeLike | None = None,
+    ) -> None:
+        at_least_one(num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ValueError(
-                f"Linear({self.in_features}, {self.out_features}) takes inputs whose last axis is "
-                f"{self.in_features} long; received shape {x.shape}"
-            ) from error
-        return y if self.bias is None else y + self.bias
+                f"padding_idx must be a row of the {num_embeddings}; received {padding_idx}"
+            )
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = padding_idx
+        weight = initializers.draw(weight_init, (num_embeddings, embedding_dim), rng)
+        self.weight = parameter(weight, dtype)
+        if padding_idx is not None:
+            self.weight.data[padding_idx] = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return apply(ops.embedding, self.weight, indices=x.data, padding_idx=self.padding_idx)

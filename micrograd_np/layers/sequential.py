@@ -1,4 +1,4 @@
-"""Sequential: layers one behind the other."""
+"""Sequential and Residual: layers one behind the other."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
@@ -67,3 +67,34 @@ class Sequential(Layer):
         yield from ((str(i), layer) for i, layer in enumerate(self.layers))
         others = super()._children()
         yield from ((name, child) for name, child in others if not name.isdigit())
+
+
+class Residual(Sequential):
+    """Layers applied in turn, whose last output is added to the first input.
+
+    .. math:: y = x + f(x)
+
+    Parameters
+    ----------
+    *layers
+        Layers or functions as for `Sequential`, which together keep the shape.
+
+    Raises
+    ------
+    ValueError
+        If the layers' output does not have the shape of their input.
+    TypeError
+        If one of them cannot be called.
+
+    References
+    ----------
+    He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition" (2016).
+    """
+
+    def forward(self, x: Tensor) -> Any:
+        y = super().forward(x)
+        if y.shape != x.shape:
+            raise ValueError(
+                f"the layers must keep the shape of their input; {x.shape} became {y.shape}"
+            )
+        return x + y

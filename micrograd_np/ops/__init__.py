@@ -9,10 +9,15 @@ making that they hand over; it may still have the broadcast shape, which the tap
 Every public function of the modules here that returns a `Result` is an op.
 """
 
+from .attention import *
 from .common import Result
+from .convolutions import *
 from .elementwise import *
+from .embedding import *
 from .losses import *
+from .normalizations import *
 from .products import *
+from .recurrent import *
 from .reductions import *
 from .shapes import *
 

@@ -1,6 +1,6 @@
 """What the ops share: types, constants of the right dtype, and the border where data enter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -51,3 +51,23 @@ def as_array(data: Any, dtype: npt.DTypeLike | None = None) -> Array:
     if dtype is not None and np.dtype(dtype).kind not in "fiub":
         raise TypeError(f"dtype must be one of floats, integers or booleans; received {dtype}")
     return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def jointly(
+    count: int, share: Callable[[Array], Iterable[Callable[[], Array]]]
+) -> tuple[Rule, ...]:
+    """Make `count` rules that share work: `share(g)` does it and returns how to finish each."""
+    shared: Any = None
+    unfinished: dict[int, Callable[[], Array]] = {}
+
+    def rule(i: int) -> Rule:
+        def finish(g: Array) -> Array:
+            nonlocal shared
+            if shared is not g or i not in unfinished:  # what is handed over is not kept
+                shared = g
+                unfinished.update(enumerate(share(g)))
+            return unfinished.pop(i)()
+
+        return finish
+
+    return tuple(map(rule, range(count)))

@@ -1,0 +1,93 @@
+"""Attention: each query takes a mean of the values, weighted by how well their keys match it."""
+
+from collections.abc import Callable, Sequence
+from math import sqrt
+
+import numpy as np
+
+from .common import Array, Result, jointly, number
+
+
+def attention(
+    *projected: Array, heads: int, mask: Array | None = None, keep: Array | None = None
+) -> Result:
+    """softmax(q k^T / sqrt(d) + mask) v for each head, where d is the length of a head.
+
+    `projected` are query (batch, n, width), key and value (batch, m, width), or one array that has
+    the three side by side. Heads are equal parts of the width. `mask`, added to the scores, and
+    `keep`, multiplied to the weights (dropout), broadcast to (batch, heads, n, m). Where all is
+    masked the weights are 0.
+    """
+    parts = projected if len(projected) == 3 else np.split(projected[0], 3, axis=-1)
+    query, key, value = (_split(part, heads) for part in parts)
+    scale = number(1 / sqrt(query.shape[-1]), query.dtype)
+    weights = _weights(query, key, scale, mask)
+    kept = weights if keep is None else weights * keep
+
+    def back(g: Array) -> Sequence[Callable[[], Array]]:
+        g = _split(g, heads)
+        grads = [np.empty(part.shape, g.dtype) for part in parts]
+        if len(projected) == 1:
+            whole = np.empty(projected[0].shape, g.dtype)
+            grads = np.split(whole, 3, axis=-1)
+        to_query, to_key, to_value = (_split(grad, heads) for grad in grads)
+        np.matmul(kept.swapaxes(-1, -2), g, out=to_value)
+        slope = _slope(g @ _turned(value), weights, keep)
+        slope *= scale
+        np.matmul(slope, key, out=to_query)
+        np.matmul(slope.swapaxes(-1, -2), query, out=to_key)
+        if len(projected) == 1:
+            return (lambda: whole,)
+        return tuple(lambda grad=grad: grad for grad in grads)
+
+    return _merge(kept @ value), jointly(len(projected), back)
+
+
+def attention_weights(query: Array, key: Array, *, heads: int, mask: Array | None = None) -> Result:
+    """softmax(q k^T / sqrt(d) + mask), (batch, heads, n, m): the weights of `attention`."""
+    q, k = _split(query, heads), _split(key, heads)
+    scale = number(1 / sqrt(q.shape[-1]), q.dtype)
+    weights = _weights(q, k, scale, mask)
+
+    def back(g: Array) -> Sequence[Callable[[], Array]]:
+        slope = _slope(g, weights, None)
+        slope *= scale
+        return lambda: _merge(slope @ k), lambda: _merge(slope.swapaxes(-1, -2) @ q)
+
+    return weights, jointly(2, back)
+
+
+def _weights(query: Array, key: Array, scale: Array, mask: Array | None) -> Array:
+    scores = query @ _turned(key)
+    scores *= scale
+    if mask is not None:
+        scores += mask
+    largest = scores.max(axis=-1, keepdims=True)
+    # A row that is masked altogether: subtract no -inf and divide by no 0.
+    scores -= np.maximum(largest, np.finfo(scores.dtype).min)
+    np.exp(scores, out=scores)
+    total = np.add.reduce(scores, axis=-1, keepdims=True)
+    scores /= np.maximum(total, np.finfo(scores.dtype).tiny)
+    return scores
+
+
+def _slope(g: Array, weights: Array, keep: Array | None) -> Array:
+    """Return the gradient of the scores, given that of the weights (once multiplied by `keep`)."""
+    slope: Array = g * weights if keep is None else g * keep * weights
+    slope -= weights * np.add.reduce(slope, axis=-1, keepdims=True)
+    return slope
+
+
+def _turned(x: Array) -> Array:
+    """Exchange the last two axes; on small matrices a contiguous copy pays for itself."""
+    return np.ascontiguousarray(x.swapaxes(-1, -2))
+
+
+def _split(x: Array, heads: int) -> Array:
+    """Return a view (batch, heads, n, width / heads)."""
+    return x.reshape(*x.shape[:-1], heads, -1).swapaxes(1, 2)
+
+
+def _merge(x: Array) -> Array:
+    batch, heads, n, depth = x.shape
+    return x.swapaxes(1, 2).reshape(batch, n, heads * depth)

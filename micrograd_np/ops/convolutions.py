@@ -1,0 +1,289 @@
+"""Convolutions and pooling: ops that slide a window over the last one or two axes.
+
+Inside, images lie as (channels, batch, ...), because then a convolution is one matrix product, in
+which each place of the window is a few long slices of memory. Values are views of that as (batch,
+channels, ...), so that the next convolution finds the order it wants.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from math import prod
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from .common import Array, Result, jointly, number
+
+Lengths = tuple[int, ...]
+
+
+def conv1d(
+    x: Array,
+    weight: Array,
+    *bias: Array,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Result:
+    """Slide kernels (out, in / groups, k) over x (batch, in, n) or (in, n); see `conv2d`."""
+    return _convolution(x, weight, bias, 1, groups, stride, padding, dilation)
+
+
+def conv2d(
+    x: Array,
+    weight: Array,
+    *bias: Array,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Result:
+    """Slide kernels (out, in / groups, k, l) over images x (batch, in, n, m) or (in, n, m).
+
+    y[., o, i, j] = bias[o] + sum over c, p, q of weight[o, c, p, q] x[., c, i s + p d, j s + q d]
+    with stride s and dilation d, numbers or one per axis. `padding` puts zeros before and behind:
+    a number, one per axis, "valid" (none) or "same" (as many as keep the lengths, at stride 1).
+    """
+    return _convolution(x, weight, bias, 2, groups, stride, padding, dilation)
+
+
+def _convolution(
+    x: Array, weight: Array, bias: tuple[Array, ...], axes: int, groups: int, *steps: Any
+) -> Result:
+    images = _batch(x, axes)
+    _check_kernels(images, weight, bias, axes, groups)
+    channels, outputs = images.shape[1], len(weight)
+    window = _Window((len(images), *images.shape[2:]), weight.shape[2:], *steps)
+    dtype = np.result_type(x, weight)
+
+    seen = window.memory(channels, dtype)
+    window.inside(seen)[...] = images.swapaxes(0, 1)
+    columns = np.empty((channels, len(window.places), *window.grid), dtype)
+    for i, place in enumerate(window.looks(seen)):
+        columns[:, i] = place
+    columns = columns.reshape(groups, channels // groups * len(window.places), -1)
+    kernels = weight.reshape(groups, outputs // groups, columns.shape[1])
+    value = np.matmul(kernels, columns).reshape(outputs, *window.grid)[window.whole]
+    value = value + bias[0].reshape(-1, *[1] * (axes + 1)) if bias else value.copy()
+
+    def back(g: Array) -> Sequence[Callable[[], Array]]:
+        rows = np.zeros((outputs, *window.grid), g.dtype)
+        rows[window.whole] = g.reshape(value.shape[1], outputs, *value.shape[2:]).swapaxes(0, 1)
+        rows = rows.reshape(groups, outputs // groups, -1)
+
+        def to_x() -> Array:
+            gradient = window.memory(channels, g.dtype)
+            parts = np.matmul(kernels.swapaxes(1, 2), rows)
+            parts = parts.reshape(channels, len(window.places), *window.grid)
+            for i, place in enumerate(window.looks(gradient)):
+                place += parts[:, i]
+            return window.inside(gradient).swapaxes(0, 1).reshape(x.shape)
+
+        return (
+            to_x,
+            lambda: np.matmul(rows, columns.swapaxes(1, 2)).reshape(weight.shape),
+            lambda: np.add.reduce(rows.reshape(outputs, -1), axis=1),
+        )
+
+    result = value.swapaxes(0, 1)
+    return result if x.ndim == images.ndim else result[0], jointly(2 + len(bias), back)
+
+
+class _Window:
+    """Where kernels look: what a convolution's way there and its way back share.
+
+    At stride 1 what a place of the window sees, over all images laid end to end, is one slice: a
+    fast copy, at the price of values for windows that run over an edge, which `whole` cuts away.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        kernel: tuple[int, ...],
+        stride: Any,
+        padding: Any,
+        dilation: Any,
+    ) -> None:
+        batch, *lengths = shape
+        kernel, self.steps, pads, spread = window_settings(
+            len(lengths), kernel, stride, padding, dilation
+        )
+        self.padded = (batch, *(n + sum(pad) for n, pad in zip(lengths, pads)))
+        self.counts = _counts(self.padded[1:], kernel, self.steps, spread)
+        self.places = [
+            [i * d for i, d in zip(place, spread)] for place in product(*map(range, kernel))
+        ]
+        self.middle: Any = (
+            ...,
+            *(slice(before, before + n) for (before, _), n in zip(pads, lengths)),
+        )
+        self.flat = all(step == 1 for step in self.steps)
+        self.grid = self.padded if self.flat else (batch, *self.counts)
+        self.whole: Any = (..., *map(slice, self.counts))
+        strides = [prod(self.padded[i + 2 :]) for i in range(len(lengths))]
+        self.offsets = [sum(i * s for i, s in zip(place, strides)) for place in self.places]
+
+    def memory(self, channels: int, dtype: Any) -> Array:
+        """Return zeros for padded images end to end, with room for what the last place sees."""
+        return np.zeros((channels, prod(self.padded) + self.offsets[-1]), dtype)
+
+    def inside(self, memory: Array) -> Array:
+        """Return the images without their padding, as a view (channels, batch, ...)."""
+        images: Array = self._images(memory)[self.middle]
+        return images
+
+    def looks(self, memory: Array) -> list[Array]:
+        """Return what each place of the window sees, as views (channels, ...grid)."""
+        if self.flat:
+            size = prod(self.padded)
+            slices = [memory[:, start : start + size] for start in self.offsets]
+            return [part.reshape(len(memory), *self.grid) for part in slices]
+        images = self._images(memory)
+        return [images[_look(place, self.steps, self.counts)] for place in self.places]
+
+    def _images(self, memory: Array) -> Array:
+        return memory[:, : prod(self.padded)].reshape(len(memory), *self.padded)
+
+
+def max_pool2d(x: Array, *, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Result:
+    """Largest entry in each window of x (batch, channels, n, m) or (channels, n, m).
+
+    The gradient goes to the window's first largest entry, row by row. `stride` is the window's
+    size unless given; padding counts as -inf.
+    """
+    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    padded, middle, looks = _pooling(x, kernel_size, stride, padding, lowest)
+    first, *others = [padded[look] for look in looks]
+    value = first.copy("K")
+    for other in others:
+        np.maximum(value, other, out=value)
+
+    def to_x(g: Array) -> Array:
+        gradient = np.zeros_like(padded, g.dtype)
+        free = np.ones_like(value, bool)
+        for look in looks:
+            won = padded[look] == value
+            won &= free
+            free ^= won
+            gradient[look] += g * won
+        inside: Array = gradient[middle]
+        return inside
+
+    return value, (to_x,)
+
+
+def avg_pool2d(x: Array, *, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Result:
+    """Mean of each window of x (batch, channels, n, m) or (channels, n, m), zeros of padding too.
+
+    `stride` is the window's size unless given.
+    """
+    padded, middle, looks = _pooling(x, kernel_size, stride, padding, 0)
+    share = number(1 / len(looks), x.dtype if x.dtype.kind == "f" else np.dtype(float))
+    total = padded[looks[0]] * share
+    for look in looks[1:]:
+        total += padded[look] * share
+
+    def to_x(g: Array) -> Array:
+        gradient = np.zeros_like(padded, g.dtype)
+        part = g * share
+        for look in looks:
+            gradient[look] += part
+        inside: Array = gradient[middle]
+        return inside
+
+    return total, (to_x,)
+
+
+def _pooling(
+    x: Array, kernel_size: Any, stride: Any, padding: Any, filling: float
+) -> tuple[Array, Any, list[Any]]:
+    """Return x padded, where x is in it, and what each place of the window sees."""
+    _batch(x, 2)
+    stride = kernel_size if stride is None else stride
+    kernel, steps, both, spread = window_settings(2, kernel_size, stride, padding, 1)
+    pads = [pad for pad, _ in both]
+    if any(2 * pad > length for pad, length in zip(pads, kernel)):
+        raise ValueError(f"padding must be at most half of kernel_size {kernel}; received {pads}")
+    middle: Any = (..., *(slice(pad, pad + n) for pad, n in zip(pads, x.shape[-2:])))
+    if any(pads):
+        lengths = [n + 2 * pad for pad, n in zip(pads, x.shape[-2:])]
+        padded = np.full((*x.shape[:-2], *lengths), filling, x.dtype)
+        padded[middle] = x
+    else:
+        padded = x
+    counts = _counts(padded.shape[-2:], kernel, steps, spread)
+    return padded, middle, [_look(place, steps, counts) for place in np.ndindex(*kernel)]
+
+
+def _look(place: Sequence[int], steps: Sequence[int], counts: Sequence[int]) -> Any:
+    """Return the index of what one place of the window sees as the window moves."""
+    return (..., *(slice(i, i + s * (n - 1) + 1, s) for i, s, n in zip(place, steps, counts)))
+
+
+def _counts(
+    lengths: Sequence[int], kernel: Sequence[int], steps: Sequence[int], spread: Sequence[int]
+) -> Lengths:
+    """Return how many windows fit along each axis."""
+    spans = [d * (k - 1) + 1 for k, d in zip(kernel, spread)]
+    if any(span > n for span, n in zip(spans, lengths)):
+        raise ValueError(
+            f"a window of {tuple(spans)} does not fit into {tuple(lengths)} (with the padding)"
+        )
+    return tuple((n - span) // s + 1 for n, span, s in zip(lengths, spans, steps))
+
+
+def window_settings(
+    axes: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any
+) -> tuple[Lengths, Lengths, list[Lengths], Lengths]:
+    """Return lengths, steps, zeros before and behind, and dilations of a window, by axis."""
+    kernel = _per_axis("kernel_size", kernel_size, axes, 1)
+    steps = _per_axis("stride", stride, axes, 1)
+    spread = _per_axis("dilation", dilation, axes, 1)
+    if padding == "same":
+        if any(step != 1 for step in steps):
+            raise ValueError(f'padding="same" needs stride 1; received {steps}')
+        totals = [d * (k - 1) for k, d in zip(kernel, spread)]
+        return kernel, steps, [(total // 2, total - total // 2) for total in totals], spread
+    pads = _per_axis("padding", 0 if padding == "valid" else padding, axes, 0)
+    return kernel, steps, [(pad, pad) for pad in pads], spread
+
+
+def _per_axis(name: str, value: Any, axes: int, least: int) -> Lengths:
+    """Return a setting for each axis: one number stands for all."""
+    try:
+        found = tuple(map(index, value if isinstance(value, (tuple, list)) else [value] * axes))
+    except TypeError as error:
+        raise TypeError(
+            f"{name} must be an integer or {axes} of them; received {value!r}"
+        ) from error
+    if len(found) != axes or min(found) < least:
+        raise ValueError(
+            f"{name} must be an integer of at least {least}, or {axes} of them; received {value}"
+        )
+    return found
+
+
+def _batch(x: Array, axes: int) -> Array:
+    """Return x with a batch axis, which may be missing."""
+    if x.ndim not in (axes + 1, axes + 2):
+        raise ValueError(
+            f"takes inputs of shape (batch, channels, {'length' if axes == 1 else 'height, width'})"
+            f", or without the batch; received {x.shape}"
+        )
+    return x if x.ndim == axes + 2 else x[None]
+
+
+def _check_kernels(
+    images: Array, weight: Array, bias: tuple[Array, ...], axes: int, groups: int
+) -> None:
+    if weight.ndim != axes + 2:
+        raise ValueError(f"kernels must have {axes + 2} axes; received shape {weight.shape}")
+    if index(groups) < 1 or len(weight) % groups or images.shape[1] != weight.shape[1] * groups:
+        raise ValueError(
+            f"{len(weight)} kernels of {weight.shape[1]} channels in {groups} groups take "
+            f"{weight.shape[1] * groups} channels; received {images.shape[1]}"
+        )
+    if any(array.shape != weight.shape[:1] for array in bias):
+        raise ValueError(f"bias must have shape {weight.shape[:1]}; received {bias[0].shape}")
