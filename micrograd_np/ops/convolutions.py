@@ -154,20 +154,27 @@ def max_pool2d(x: Array, *, kernel_size: Any, stride: Any = None, padding: Any =
     size unless given; padding counts as -inf.
     """
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    padded, middle, looks = _pooling(x, kernel_size, stride, padding, lowest)
+    padded, middle, looks, apart = _pooling(x, kernel_size, stride, padding, lowest)
     first, *others = [padded[look] for look in looks]
     value = first.copy("K")
     for other in others:
         np.maximum(value, other, out=value)
 
+    def give(place: Array, g: Array, won: Array) -> None:
+        if apart:  # of windows that do not overlap, each place gets but once
+            np.multiply(g, won, out=place)
+        else:
+            place += g * won
+
     def to_x(g: Array) -> Array:
         gradient = np.zeros_like(padded, g.dtype)
         free = np.ones_like(value, bool)
-        for look in looks:
+        for look in looks[:-1]:
             won = padded[look] == value
             won &= free
             free ^= won
-            gradient[look] += g * won
+            give(gradient[look], g, won)
+        give(gradient[looks[-1]], g, free)  # what is left, also where NaN equals nothing
         inside: Array = gradient[middle]
         return inside
 
@@ -179,7 +186,7 @@ def avg_pool2d(x: Array, *, kernel_size: Any, stride: Any = None, padding: Any =
 
     `stride` is the window's size unless given.
     """
-    padded, middle, looks = _pooling(x, kernel_size, stride, padding, 0)
+    padded, middle, looks, _ = _pooling(x, kernel_size, stride, padding, 0)
     share = number(1 / len(looks), x.dtype if x.dtype.kind == "f" else np.dtype(float))
     total = padded[looks[0]] * share
     for look in looks[1:]:
@@ -198,8 +205,8 @@ def avg_pool2d(x: Array, *, kernel_size: Any, stride: Any = None, padding: Any =
 
 def _pooling(
     x: Array, kernel_size: Any, stride: Any, padding: Any, filling: float
-) -> tuple[Array, Any, list[Any]]:
-    """Return x padded, where x is in it, and what each place of the window sees."""
+) -> tuple[Array, Any, list[Any], bool]:
+    """Return x padded, where x is in it, what each place sees, and if no windows overlap."""
     _batch(x, 2)
     stride = kernel_size if stride is None else stride
     kernel, steps, both, spread = window_settings(2, kernel_size, stride, padding, 1)
@@ -214,7 +221,8 @@ def _pooling(
     else:
         padded = x
     counts = _counts(padded.shape[-2:], kernel, steps, spread)
-    return padded, middle, [_look(place, steps, counts) for place in np.ndindex(*kernel)]
+    looks = [_look(place, steps, counts) for place in np.ndindex(*kernel)]
+    return padded, middle, looks, all(s >= k for s, k in zip(steps, kernel))
 
 
 def _look(place: Sequence[int], steps: Sequence[int], counts: Sequence[int]) -> Any:
