@@ -10,6 +10,7 @@ from math import prod
 import numpy as np
 
 from .common import Array, Result, jointly, number
+from .products import ones
 
 Shape = tuple[int, ...]
 
@@ -90,10 +91,16 @@ def _scaled(
             return unfold(gradient)
 
         letters = "ij,ij->i" if by_channel else "ij,ij->j"
+
+        def summed(g: Array) -> Array:
+            if by_channel:
+                return g.dot(ones(g.shape[1], g.dtype))
+            return ones(len(g), g.dtype).dot(g)
+
         return (
             to_x,
             lambda: np.einsum(letters, g, y).reshape(affine[0].shape),
-            lambda: np.add.reduce(g, axis=int(by_channel)).reshape(affine[1].shape),
+            lambda: summed(g).reshape(affine[1].shape),
         )
 
     return unfold(value), jointly(1 + len(affine), back)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .common import Array, Result, jointly, number
+from .products import ones
 
 
 def rnn(
@@ -24,7 +25,7 @@ def rnn(
 ) -> Result:
     """h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu; the value has h after every step."""
     states, pre = _start(x, hidden, weight_ih, weight_hh, biases)
-    recurrent = weight_hh.T
+    recurrent = np.ascontiguousarray(weight_hh.T)
     zero = number(0, pre.dtype)
     for before, after, gate in zip(states, states[1:], pre):
         gate += before.dot(recurrent)
@@ -58,7 +59,7 @@ def gru(x: Array, hidden: Array, weight_ih: Array, weight_hh: Array, *biases: Ar
     size = hidden.shape[-1]
     halves = _halves(3, size, x.dtype)
     states, pre = _start(x, hidden, weight_ih, weight_hh, biases[:1], halves)
-    recurrent = (weight_hh * halves[:, None]).T
+    recurrent = np.ascontiguousarray((weight_hh * halves[:, None]).T)
     shift = biases[1] * halves if biases else None
     candidates = np.empty_like(states[1:])  # W_hn h + b_hn
     half = number(0.5, pre.dtype)
@@ -114,15 +115,17 @@ def lstm(
     halves = _halves(4, size, x.dtype, tanh=2)
     memory, gates = _start(x, hidden, weight_ih, weight_hh, biases, halves, extra=1)
     states = memory[:-1]
-    recurrent = (weight_hh * halves[:, None]).T
-    offset = number(1, gates.dtype) - halves
+    recurrent = np.ascontiguousarray((weight_hh * halves[:, None]).T)
+    factor = np.empty_like(gates[0])  # a row repeated is twice as fast as a row broadcast
+    factor[...] = halves
+    offset = number(1, gates.dtype) - factor
     cells = np.empty_like(states)
     cells[0] = cell
     squashed = np.empty_like(states[1:])  # tanh(c')
     for t, gate in enumerate(gates):
         gate += states[t].dot(recurrent)
         np.tanh(gate, out=gate)
-        gate *= halves
+        gate *= factor
         gate += offset
         after = cells[t + 1]
         np.multiply(gate[:, size : 2 * size], cells[t], out=after)
@@ -199,12 +202,12 @@ def _finish(
     """Return how to finish the gradients of x, the first states, the weights and the biases."""
     inputs = to_input.reshape(-1, len(weight_ih))
     products = to_state.reshape(-1, len(weight_ih))
-    ones = np.ones(len(inputs), inputs.dtype)
+    summing = ones(len(inputs), inputs.dtype)
     return (
         lambda: inputs.dot(weight_ih).reshape(x.shape),
         *(lambda first=first: first for first in to_first),
         lambda: inputs.T.dot(x.reshape(len(inputs), -1)),
         lambda: products.T.dot(states[:-1].reshape(len(products), -1)),
-        lambda: ones.dot(inputs),
-        lambda: ones.dot(products),
+        lambda: summing.dot(inputs),
+        lambda: summing.dot(products),
     )
