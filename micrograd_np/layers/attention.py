@@ -8,7 +8,7 @@ import numpy.typing as npt
 from .. import initializers, ops
 from ..operations import plain
 from ..ops.common import Array
-from ..tensor import Tensor, apply
+from ..tensor import Tensor, apply, as_tensor
 from .activations import GELU
 from .dropout import Dropout, dropout_mask, probability
 from .layer import Layer, at_least_one, parameter
@@ -111,8 +111,9 @@ class MultiHeadAttention(Layer):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        key = query if key is None else key
-        sequences = [query, key, key if value is None else value]
+        query = as_tensor(query)
+        key = query if key is None else as_tensor(key)
+        sequences = [query, key, key if value is None else as_tensor(value)]
         self._check(*sequences)
         batched = query.ndim == 3
         alike = key is query and sequences[2] is query
@@ -177,7 +178,7 @@ class MultiHeadAttention(Layer):
             found.append(array)
         if padding is not None:
             array = _additive(plain(padding), dtype)
-            if array.shape not in ((batch, seen), (seen,) if batch == 1 else ()):
+            if array.shape not in [(batch, seen), *[(seen,)] * (batch == 1)]:
                 raise ValueError(
                     f"key_padding_mask must have shape {(batch, seen)}; received {array.shape}"
                 )
@@ -202,7 +203,8 @@ def _additive(mask: Any, dtype: Any) -> Array:
     array = np.asarray(mask)
     if array.dtype.kind == "b":
         return np.where(array, -np.inf, 0).astype(dtype)
-    return array.astype(dtype)
+    with np.errstate(over="ignore"):  # the least float64 is -inf in float32
+        return array.astype(dtype)
 
 
 class TransformerBlock(Layer):

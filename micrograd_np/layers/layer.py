@@ -191,9 +191,9 @@ class Layer:
             value = getattr(self, name, parameter.default)
             if isinstance(value, Tensor):
                 value = True  # such as bias=True
-            elif value is None and parameter.default is True:
+            elif value is None and isinstance(parameter.default, bool):
                 value = False
-            if not isinstance(value, (bool, int, float, str, tuple)):
+            if not isinstance(value, (bool, int, float, str, tuple, type(None))):
                 continue
             if parameter.default is parameter.empty:
                 written.append(repr(value))

@@ -52,6 +52,10 @@ class _BatchNorm(Layer):
                 f"takes inputs of {' or '.join(map(str, self._axes))} axes with "
                 f"{self.num_features} channels on axis 1; received shape {x.shape}"
             )
+        with np.errstate(all="ignore"):  # NaN and inf pass silently, as through ops
+            return self._normalized(x)
+
+    def _normalized(self, x: Tensor) -> Tensor:
         arrays = (self.weight, self.bias) if self.affine else ()
         fixed = self.track_running_stats and not self.training
         if fixed:

@@ -16,6 +16,7 @@ from .layer import Layer, at_least_one, parameter
 class _Recurrent(Layer):
     """What `RNN`, `GRU` and `LSTM` share: layers upon each other, each in one or two directions."""
 
+    weight_ih_l0: Tensor
     _op: Callable[..., Any]
     _gates: int
     _states = 1
@@ -106,8 +107,8 @@ class _Recurrent(Layer):
         """Return the states to begin with, each of shape (layers and directions, batch, size)."""
         shape = (len(self._places()), x.shape[1], self.hidden_size)
         if hx is None:
-            dtype = self.parameters()[0].dtype
-            return [[Tensor(np.zeros(shape[1:], dtype))] * shape[0]] * self._states
+            zeros = np.zeros(shape[1:], self.weight_ih_l0.dtype)
+            return [[Tensor(zeros)] * shape[0]] * self._states
         states = [as_tensor(state) for state in (hx if self._states > 1 else [hx])]
         expected = shape if batched else (shape[0], shape[2])
         if len(states) != self._states or any(state.shape != expected for state in states):

@@ -5,7 +5,7 @@ from math import sqrt
 
 import numpy as np
 
-from .common import Array, Result, jointly, number
+from .common import Array, Result, floating, jointly, number
 
 
 def attention(
@@ -19,7 +19,7 @@ def attention(
     masked the weights are 0.
     """
     parts = projected if len(projected) == 3 else np.split(projected[0], 3, axis=-1)
-    query, key, value = (_split(part, heads) for part in parts)
+    query, key, value = (_split(floating(part), heads) for part in parts)
     scale = number(1 / sqrt(query.shape[-1]), query.dtype)
     weights = _weights(query, key, scale, mask)
     kept = weights if keep is None else weights * keep
@@ -45,7 +45,7 @@ def attention(
 
 def attention_weights(query: Array, key: Array, *, heads: int, mask: Array | None = None) -> Result:
     """softmax(q k^T / sqrt(d) + mask), (batch, heads, n, m): the weights of `attention`."""
-    q, k = _split(query, heads), _split(key, heads)
+    q, k = _split(floating(query), heads), _split(floating(key), heads)
     scale = number(1 / sqrt(q.shape[-1]), q.dtype)
     weights = _weights(q, k, scale, mask)
 
@@ -62,9 +62,8 @@ def _weights(query: Array, key: Array, scale: Array, mask: Array | None) -> Arra
     scores *= scale
     if mask is not None:
         scores += mask
-    largest = scores.max(axis=-1, keepdims=True)
     # A row that is masked altogether: subtract no -inf and divide by no 0.
-    scores -= np.maximum(largest, np.finfo(scores.dtype).min)
+    scores -= scores.max(axis=-1, keepdims=True, initial=np.finfo(scores.dtype).min)
     np.exp(scores, out=scores)
     total = np.add.reduce(scores, axis=-1, keepdims=True)
     scores /= np.maximum(total, np.finfo(scores.dtype).tiny)
@@ -85,7 +84,7 @@ def _turned(x: Array) -> Array:
 
 def _split(x: Array, heads: int) -> Array:
     """Return a view (batch, heads, n, width / heads)."""
-    return x.reshape(*x.shape[:-1], heads, -1).swapaxes(1, 2)
+    return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads).swapaxes(1, 2)
 
 
 def _merge(x: Array) -> Array:

@@ -209,8 +209,8 @@ def _pooling(
     """Return x padded, where x is in it, what each place sees, and if no windows overlap."""
     _batch(x, 2)
     stride = kernel_size if stride is None else stride
-    kernel, steps, both, spread = window_settings(2, kernel_size, stride, padding, 1)
-    pads = [pad for pad, _ in both]
+    kernel, steps, _, spread = window_settings(2, kernel_size, stride, 0, 1)
+    pads = _per_axis("padding", padding, 2, 0)
     if any(2 * pad > length for pad, length in zip(pads, kernel)):
         raise ValueError(f"padding must be at most half of kernel_size {kernel}; received {pads}")
     middle: Any = (..., *(slice(pad, pad + n) for pad, n in zip(pads, x.shape[-2:])))

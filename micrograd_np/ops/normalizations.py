@@ -9,7 +9,7 @@ from math import prod
 
 import numpy as np
 
-from .common import Array, Result, jointly, number
+from .common import Array, Result, floating, jointly, number
 from .products import ones
 
 Shape = tuple[int, ...]
@@ -110,17 +110,18 @@ def _rows(x: Array, shape: Shape) -> Array:
     """Fold x into a matrix whose rows are what is normalized."""
     if x.shape[x.ndim - len(shape) :] != shape:
         raise ValueError(f"normalizes over last axes of lengths {shape}; received shape {x.shape}")
-    return x.reshape(prod(x.shape[: x.ndim - len(shape)]), prod(shape))
+    return floating(x).reshape(prod(x.shape[: x.ndim - len(shape)]), prod(shape))
 
 
 def _channels(x: Array) -> Array:
     """Fold x (batch, channels, ...) into a matrix with a row for each channel."""
-    return x.swapaxes(0, 1).reshape(x.shape[1], len(x) * prod(x.shape[2:]))
+    return floating(x).swapaxes(0, 1).reshape(x.shape[1], len(x) * prod(x.shape[2:]))
 
 
 def _mean(rows: Array) -> Array:
     count = rows.shape[1]
-    return rows @ np.full((count, 1), 1 / count, rows.dtype)
+    mean: Array = rows @ np.full((count, 1), 1 / max(count, 1), rows.dtype)
+    return mean
 
 
 def _mean_of_products(x: Array, y: Array) -> Array:

@@ -57,7 +57,7 @@ def gru(x: Array, hidden: Array, weight_ih: Array, weight_hh: Array, *biases: Ar
     n = tanh(W_in x + b_in + r (W_hn h + b_hn)), h' = (1 - z) n + z h.
     """
     size = hidden.shape[-1]
-    halves = _halves(3, size, x.dtype)
+    halves = _halves(3, size, np.result_type(x, weight_ih))
     states, pre = _start(x, hidden, weight_ih, weight_hh, biases[:1], halves)
     recurrent = np.ascontiguousarray((weight_hh * halves[:, None]).T)
     shift = biases[1] * halves if biases else None
@@ -87,14 +87,14 @@ def gru(x: Array, hidden: Array, weight_ih: Array, weight_hh: Array, *biases: Ar
             [through_n * candidates * r * (one - r), (states[:-1] - n) * z * (one - z),
              through_n * r], axis=2
         )  # fmt: skip
+        to_state = slopes.reshape(pre.shape)
         carried = np.zeros_like(g[0])
         for t in reversed(range(len(g))):
             carried += g[t]
             slopes[t] *= carried[:, None]
             through_n[t] *= carried
             carried *= z[t]
-            carried += slopes[t].reshape(len(carried), -1).dot(weight_hh)
-        to_state = slopes.reshape(pre.shape)
+            carried += to_state[t].dot(weight_hh)
         to_input = to_state.copy()
         to_input[..., 2 * size :] = through_n
         return _finish(x, states, weight_ih, to_input, to_state, [carried])
@@ -112,7 +112,7 @@ def lstm(
     every step and, behind them, c after the last.
     """
     size = hidden.shape[-1]
-    halves = _halves(4, size, x.dtype, tanh=2)
+    halves = _halves(4, size, np.result_type(x, weight_ih), tanh=2)
     memory, gates = _start(x, hidden, weight_ih, weight_hh, biases, halves, extra=1)
     states = memory[:-1]
     recurrent = np.ascontiguousarray((weight_hh * halves[:, None]).T)
@@ -141,6 +141,7 @@ def lstm(
             [g * i * (one - i), cells[:-1] * f * (one - f), i * (one - g * g),
              squashed * o * (one - o)], axis=2
         )  # fmt: skip
+        to_gates = slopes.reshape(gates.shape)
         to_cell = o * (one - squashed * squashed)
         carried, carried_cell = np.zeros_like(grads[0]), grads[-1].copy()
         for t in reversed(range(len(gates))):
@@ -148,9 +149,8 @@ def lstm(
             carried_cell += carried * to_cell[t]
             slopes[t, :, :3] *= carried_cell[:, None]
             slopes[t, :, 3] *= carried
-            carried = slopes[t].reshape(len(carried), -1).dot(weight_hh)
+            carried = to_gates[t].dot(weight_hh)
             carried_cell *= f[t]
-        to_gates = slopes.reshape(gates.shape)
         return _finish(x, states, weight_ih, to_gates, to_gates, [carried, carried_cell])
 
     return memory[1:], jointly(5 + len(biases), back)
@@ -206,8 +206,8 @@ def _finish(
     return (
         lambda: inputs.dot(weight_ih).reshape(x.shape),
         *(lambda first=first: first for first in to_first),
-        lambda: inputs.T.dot(x.reshape(len(inputs), -1)),
-        lambda: products.T.dot(states[:-1].reshape(len(products), -1)),
+        lambda: inputs.T.dot(x.reshape(len(inputs), x.shape[2])),
+        lambda: products.T.dot(states[:-1].reshape(len(products), states.shape[2])),
         lambda: summing.dot(inputs),
         lambda: summing.dot(products),
     )
