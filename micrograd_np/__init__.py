@@ -1,26 +1,32 @@
 """micrograd_np: a neural-network framework on NumPy alone."""
 
-from . import initializers
+from . import initializers, layers, schedules
+from .clipping import clip_grad_norm, clip_grad_value
 from .gradcheck import gradcheck
 from .layers import *
-from .layers import __all__ as _layers
-from .losses import mean_squared_error, sum_of_squares
-from .optimizers import SGD, Optimizer
+from .losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    hinge,
+    huber,
+    kl_divergence,
+    mean_absolute_error,
+    mean_squared_error,
+    negative_log_likelihood,
+    sum_of_squares,
+)
+from .optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .tape import no_grad
 from .tensor import Tensor, apply
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "SGD",
-    "Optimizer",
-    "Tensor",
-    "__version__",
-    "apply",
-    "gradcheck",
-    "initializers",
-    "mean_squared_error",
-    "no_grad",
-    "sum_of_squares",
-]
-__all__ += _layers
+    "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "Tensor", "__version__", "apply",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "clip_grad_norm",
+    "clip_grad_value", "cross_entropy", "gradcheck", "hinge", "huber", "initializers",
+    "kl_divergence", "mean_absolute_error", "mean_squared_error", "negative_log_likelihood",
+    "no_grad", "schedules", "sum_of_squares",
+]  # fmt: skip
+__all__ += layers.__all__

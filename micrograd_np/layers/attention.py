@@ -284,4 +284,5 @@ class TransformerBlock(Layer):
         )  # fmt: skip
         x = x + self.drop(attended)
         hidden = self.drop(self.activation(self.linear1(self.norm2(x))))
-        return x + self.drop(self.linear2(hidden))
+        y: Tensor = x + self.drop(self.linear2(hidden))
+        return y

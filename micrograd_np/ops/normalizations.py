@@ -93,9 +93,9 @@ def _scaled(
         letters = "ij,ij->i" if by_channel else "ij,ij->j"
 
         def summed(g: Array) -> Array:
-            if by_channel:
-                return g.dot(ones(g.shape[1], g.dtype))
-            return ones(len(g), g.dtype).dot(g)
+            summing = ones(g.shape[by_channel], g.dtype)
+            total: Array = g.dot(summing) if by_channel else summing.dot(g)
+            return total
 
         return (
             to_x,
@@ -126,4 +126,5 @@ def _mean(rows: Array) -> Array:
 
 def _mean_of_products(x: Array, y: Array) -> Array:
     total = np.einsum("ij,ij->i", x, y)
-    return (total / number(x.shape[1], total.dtype))[:, None]
+    mean: Array = total / number(x.shape[1], total.dtype)
+    return mean[:, None]
