@@ -2,34 +2,47 @@
 
 import inspect
 from collections.abc import Iterable, Mapping
-from copy import copy
-from math import isfinite
-from types import SimpleNamespace
-from typing import Any
+from copy import copy, deepcopy
+from math import isfinite, sqrt
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .ops.common import Array, number
 
 
+class _Group(NamedTuple):
+    """What a group has: the indices of its parameters, and what it sets for them."""
+
+    params: list[int]
+    lr_ratio: float  # of their lr to the optimizer's
+    settings: dict[str, Any]
+
+
 class Optimizer:
     """Base class of optimizers: a subclass writes `update`, the rule for one parameter.
 
     Settings that it adds to the constructor are to be kept as attributes of the same names, where
-    `state_dict` finds them.
+    `state_dict` finds them, before it calls ``super().__init__(parameters, lr)``.
 
     Parameters
     ----------
     parameters
-        Leaf tensors that require a gradient, each once; as from ``layer.parameters()``.
+        Leaf tensors that require a gradient, each once; as from ``layer.parameters()``. Or groups
+        of them: dicts, each with a list of tensors under "params" and, under the names of the
+        constructor's arguments, the settings that differ for these.
     lr
-        Learning rate, at least 0. Also an attribute, which can be set between steps.
+        Learning rate, at least 0. Also an attribute, which can be set between steps. The lr of a
+        group keeps its ratio to this one: after ``optimizer.lr = schedule(step)`` a group that
+        began with a tenth of it still has a tenth.
 
     Raises
     ------
     ValueError
-        If there are no parameters, one comes twice, is no leaf or requires no gradient, or `lr`
-        is negative or not finite.
+        If there are no parameters, one comes twice, is no leaf or requires no gradient; if `lr`
+        is negative or not finite; if a group is empty, has no "params" or settings that do not
+        exist or fit, or has an lr of its own beside an `lr` of 0.
     TypeError
         If a parameter is not a tensor.
 
@@ -45,12 +58,26 @@ class Optimizer:
     >>> optimizer.step()
     >>> weight
     Tensor([ 1.5, -2.5], requires_grad=True)
+
+    A weight that decays, and a bias that does not and learns twice as fast:
+
+    >>> layer = mg.Linear(3, 1, bias=True)
+    >>> optimizer = mg.SGD(
+    ...     [{"params": [layer.weight]}, {"params": [layer.bias], "lr": 0.2, "weight_decay": 0}],
+    ...     lr=0.1,
+    ...     weight_decay=0.01,
+    ... )
+    >>> optimizer.lr = 0.05
+    >>> [(group["lr"], group["weight_decay"]) for group in optimizer.groups]
+    [(0.05, 0.01), (0.1, 0.0)]
     """
 
     def __init__(self, parameters: Iterable[Any], lr: float) -> None:
-        self.parameters = _checked(parameters)
-        self.state: list[dict[str, Any]] = [{} for _ in self.parameters]
         self.lr = lr
+        self.parameters, groups = _grouped(parameters)
+        self.state: list[dict[str, Any]] = [{} for _ in self.parameters]
+        settings = self._settings() if any(own for _, own in groups) else {}
+        self._groups = [self._group(members, own, settings) for members, own in groups]
 
     @property
     def lr(self) -> float:
@@ -60,6 +87,19 @@ class Optimizer:
     @lr.setter
     def lr(self, lr: float) -> None:
         self._lr = at_least_zero("lr", lr)
+
+    @property
+    def groups(self) -> tuple[Mapping[str, Any], ...]:
+        """The groups as they are now: all settings, and "params". Read-only; set `lr` instead."""
+        return tuple(
+            MappingProxyType(
+                {
+                    "params": [self.parameters[i] for i in group.params],
+                    **self._for(group)._settings(),
+                }
+            )
+            for group in self._groups
+        )
 
     def update(self, parameter: Array, g: Array, state: dict[str, Any]) -> None:
         """Change one parameter in place.
@@ -78,10 +118,13 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every parameter that has a gradient."""
-        for parameter, state in zip(self.parameters, self.state):
-            g = parameter.grad
-            if g is not None:
-                self.update(parameter.data, g, state)
+        for group in self._groups:
+            update = self._for(group).update
+            for i in group.params:
+                parameter = self.parameters[i]
+                g = parameter.grad
+                if g is not None:
+                    update(parameter.data, g, self.state[i])
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -89,9 +132,12 @@ class Optimizer:
             parameter.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the settings, and under "state" copies of what is remembered per parameter."""
-        state = [{key: copy(value) for key, value in own.items()} for own in self.state]
-        return {**self._settings(), "state": state}
+        """Return the settings, "groups" with theirs, and "state", copies of what is remembered."""
+        return {
+            **self._settings(),
+            "groups": [deepcopy(group._asdict()) for group in self._groups],
+            "state": [{key: copy(value) for key, value in own.items()} for own in self.state],
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned.
@@ -103,9 +149,10 @@ class Optimizer:
             changed then.
         """
         own = self._settings()
-        if own.keys() | {"state"} != state.keys():
+        if own.keys() | {"groups", "state"} != state.keys():
             raise ValueError(
-                f"the state must have the keys {sorted(own)} and 'state'; received {sorted(state)}"
+                f"the state must have the keys {sorted(own)}, 'groups' and 'state'; received "
+                f"{sorted(state)}"
             )
         if len(state["state"]) != len(self.parameters):
             raise ValueError(
@@ -115,17 +162,56 @@ class Optimizer:
             {key: _fitting(key, value, i, parameter) for key, value in entry.items()}
             for i, (entry, parameter) in enumerate(zip(state["state"], self.parameters))
         ]
-        # The constructor knows which settings are right; a stand-in spares it the parameters.
-        stand_in = SimpleNamespace(requires_grad=True, is_leaf=True)
-        checked = type(self)([stand_in], **{name: state[name] for name in own})
-        for name in own:
-            setattr(self, name, getattr(checked, name))
-        self.state = loaded
+        members = [group.params for group in self._groups]
+        if (given := [entry.get("params") for entry in state["groups"]]) != members:
+            raise ValueError(f"the state's groups must be of the parameters {members}, not {given}")
+        settings = self._checked({name: state[name] for name in own})
+        groups = []
+        for entry, indices in zip(state["groups"], members):
+            group = self._group(indices, entry.get("settings", {}), settings)
+            ratio = at_least_zero("lr_ratio", entry.get("lr_ratio", 1.0))
+            groups.append(group._replace(lr_ratio=ratio))
+        for name, value in settings.items():
+            setattr(self, name, value)
+        self.state, self._groups = loaded, groups
 
     def _settings(self) -> dict[str, Any]:
         """Return the constructor's arguments, which are kept as attributes of the same names."""
         names = list(inspect.signature(type(self)).parameters)[1:]
-        return {name: getattr(self, name) for name in names}
+        try:
+            return {name: getattr(self, name) for name in names}
+        except AttributeError as error:
+            raise AttributeError(
+                f"{error}; an optimizer keeps its settings as attributes, and sets them before it "
+                "calls super().__init__"
+            ) from error
+
+    def _checked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return settings as the constructor keeps them: it knows which are right."""
+        stand_in = SimpleNamespace(requires_grad=True, is_leaf=True)  # spares it the parameters
+        return type(self)([stand_in], **settings)._settings()
+
+    def _group(self, members: list[int], own: Mapping[str, Any], rest: Mapping[str, Any]) -> _Group:
+        """Return a group whose own settings are checked together with the rest."""
+        if not own:
+            return _Group(members, 1.0, {})
+        if unknown := sorted(own.keys() - rest.keys()):
+            raise ValueError(f"a group can set {sorted(rest)}, not {unknown}")
+        if "lr" in own and not rest["lr"]:
+            raise ValueError("a group can have its own lr only where the optimizer's is above 0")
+        checked = self._checked({**rest, **own})
+        ratio = checked["lr"] / rest["lr"] if "lr" in own else 1.0
+        return _Group(members, ratio, {name: checked[name] for name in own if name != "lr"})
+
+    def _for(self, group: _Group) -> "Optimizer":
+        """Return the optimizer as it is for a group: a copy, if the group has own settings."""
+        if group.lr_ratio == 1 and not group.settings:
+            return self
+        adapted = copy(self)
+        for name, value in group.settings.items():
+            setattr(adapted, name, value)
+        adapted.lr = self._lr * group.lr_ratio
+        return adapted
 
 
 class SGD(Optimizer):
@@ -133,19 +219,20 @@ class SGD(Optimizer):
 
     .. math::
         g &\leftarrow g + weight\_decay \cdot parameter \\
-        v &\leftarrow momentum \cdot v + g \qquad (v = g \text{ in the first step}) \\
-        parameter &\leftarrow parameter - lr \cdot v
+        velocity &\leftarrow momentum \cdot velocity + g
+            \qquad (velocity = g \text{ in the first step}) \\
+        parameter &\leftarrow parameter - lr \cdot velocity
 
-    or with `nesterov` :math:`parameter \leftarrow parameter - lr (g + momentum \cdot v)`.
+    or with `nesterov` :math:`parameter \leftarrow parameter - lr (g + momentum \cdot velocity)`.
 
     Parameters
     ----------
     parameters
-        Leaf tensors that require a gradient, each once; as from ``layer.parameters()``.
+        Tensors or groups of them (see `Optimizer`).
     lr
         Learning rate, at least 0.
     momentum
-        Share of the last velocity v that is kept, at least 0 and below 1.
+        Share of the last velocity that is kept, at least 0 and below 1.
     nesterov
         Whether to look ahead by one step of the velocity; needs momentum.
     weight_decay
@@ -170,29 +257,271 @@ class SGD(Optimizer):
         nesterov: bool = False,
         weight_decay: float = 0,
     ) -> None:
-        super().__init__(parameters, lr)
-        self.momentum = at_least_zero("momentum", momentum)
-        if momentum >= 1:
-            raise ValueError(f"momentum must be below 1; received {momentum}")
+        self.momentum = below_one("momentum", momentum)
         if nesterov and not momentum:
             raise ValueError("nesterov needs momentum; pass for instance momentum=0.9")
         self.nesterov = nesterov
         self.weight_decay = at_least_zero("weight_decay", weight_decay)
+        super().__init__(parameters, lr)
 
     def update(self, parameter: Array, g: Array, state: dict[str, Any]) -> None:
         if self.weight_decay:
             g = g + number(self.weight_decay, g.dtype) * parameter
         if self.momentum:
-            if "velocity" not in state:
-                state["velocity"] = g.copy()
-            else:
-                state["velocity"] *= number(self.momentum, g.dtype)
-                state["velocity"] += g
-            if self.nesterov:
-                g = g + number(self.momentum, g.dtype) * state["velocity"]
-            else:
-                g = state["velocity"]
+            velocity = _accumulated(state, "velocity", self.momentum, g)
+            g = g + number(self.momentum, g.dtype) * velocity if self.nesterov else velocity
         parameter -= g * number(self._lr, g.dtype)
+
+
+class RMSprop(Optimizer):
+    r"""Steps in proportion to the gradient over the root of a moving average of its square.
+
+    .. math::
+        g &\leftarrow g + weight\_decay \cdot parameter \\
+        v &\leftarrow alpha \cdot v + (1 - alpha) g^2 \\
+        change &= g / (\sqrt{v} + eps) \\
+        parameter &\leftarrow parameter - lr \cdot change
+
+    With `centered`, :math:`m \leftarrow alpha \cdot m + (1 - alpha) g`, and the root is of the
+    estimated variance :math:`max(v - m^2, 0)`. With `momentum`, :math:`velocity \leftarrow
+    momentum \cdot velocity + change` takes the place of the change. v, m and velocity begin at 0.
+
+    Parameters
+    ----------
+    parameters
+        Tensors or groups of them (see `Optimizer`).
+    lr
+        Learning rate, at least 0.
+    alpha
+        Share of the moving averages that is kept, at least 0 and below 1.
+    eps
+        Added to the root, at least 0, so that nothing is divided by 0.
+    weight_decay
+        Factor of the parameter that is added to its gradient, at least 0.
+    momentum
+        Share of the velocity that is kept, at least 0 and below 1.
+    centered
+        Whether to divide by an estimate of the standard deviation instead.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, or the parameters do not fit (see `Optimizer`).
+
+    References
+    ----------
+    Tieleman and Hinton, "Lecture 6.5: rmsprop" (2012); Graves, "Generating Sequences With
+    Recurrent Neural Networks" (2013), for the centered form; in PyTorch's form.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Any],
+        lr: float = 0.01,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+    ) -> None:
+        self.alpha = below_one("alpha", alpha)
+        self.eps = at_least_zero("eps", eps)
+        self.weight_decay = at_least_zero("weight_decay", weight_decay)
+        self.momentum = below_one("momentum", momentum)
+        self.centered = centered
+        super().__init__(parameters, lr)
+
+    def update(self, parameter: Array, g: Array, state: dict[str, Any]) -> None:
+        if self.weight_decay:
+            g = g + number(self.weight_decay, g.dtype) * parameter
+        rest = number(1 - self.alpha, g.dtype)
+        v = _accumulated(state, "v", self.alpha, rest * g * g)
+        if self.centered:
+            m = _accumulated(state, "m", self.alpha, rest * g)
+            v = np.maximum(v - m * m, number(0.0, g.dtype))  # rounding may bring it below 0
+        change = g / (np.sqrt(v) + number(self.eps, g.dtype))
+        if self.momentum:
+            change = _accumulated(state, "velocity", self.momentum, change)
+        parameter -= change * number(self._lr, g.dtype)
+
+
+class Adagrad(Optimizer):
+    r"""Steps in proportion to the gradient over the root of the sum of all its squares.
+
+    .. math::
+        g &\leftarrow g + weight\_decay \cdot parameter \\
+        v &\leftarrow v + g^2 \qquad (v = initial\_accumulator\_value \text{ at first}) \\
+        parameter &\leftarrow parameter
+            - \frac{lr}{1 + (step - 1) lr\_decay} \cdot \frac{g}{\sqrt{v} + eps}
+
+    Parameters
+    ----------
+    parameters
+        Tensors or groups of them (see `Optimizer`).
+    lr
+        Learning rate, at least 0.
+    lr_decay
+        How fast the learning rate falls with the number of steps, at least 0.
+    weight_decay
+        Factor of the parameter that is added to its gradient, at least 0.
+    initial_accumulator_value
+        Where the sum of squares begins, at least 0.
+    eps
+        Added to the root, at least 0, so that nothing is divided by 0.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, or the parameters do not fit (see `Optimizer`).
+
+    References
+    ----------
+    Duchi, Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic
+    Optimization" (2011), in PyTorch's form.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Any],
+        lr: float = 0.01,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+    ) -> None:
+        self.lr_decay = at_least_zero("lr_decay", lr_decay)
+        self.weight_decay = at_least_zero("weight_decay", weight_decay)
+        self.initial_accumulator_value = at_least_zero(
+            "initial_accumulator_value", initial_accumulator_value
+        )
+        self.eps = at_least_zero("eps", eps)
+        super().__init__(parameters, lr)
+
+    def update(self, parameter: Array, g: Array, state: dict[str, Any]) -> None:
+        if self.weight_decay:
+            g = g + number(self.weight_decay, g.dtype) * parameter
+        step = state["step"] = state.get("step", 0) + 1
+        if "v" not in state:
+            state["v"] = np.full_like(parameter, self.initial_accumulator_value)
+        state["v"] += g * g
+        lr = np.array(self._lr / (1 + (step - 1) * self.lr_decay), g.dtype)
+        parameter -= g / (np.sqrt(state["v"]) + number(self.eps, g.dtype)) * lr
+
+
+class Adam(Optimizer):
+    r"""Steps along a moving average of the gradient, over the root of one of its square.
+
+    .. math::
+        g &\leftarrow g + weight\_decay \cdot parameter \\
+        m &\leftarrow beta_1 m + (1 - beta_1) g \\
+        v &\leftarrow beta_2 v + (1 - beta_2) g^2 \\
+        parameter &\leftarrow parameter - lr \cdot \frac{m}{1 - beta_1^{step}}
+            \Big/ \left(\sqrt{\frac{v}{1 - beta_2^{step}}} + eps\right)
+
+    m and v begin at 0; the divisions by 1 - beta to the power of the number of steps correct for
+    that. With `amsgrad` the largest v so far takes the place of v.
+
+    Parameters
+    ----------
+    parameters
+        Tensors or groups of them (see `Optimizer`).
+    lr
+        Learning rate, at least 0.
+    betas
+        Shares of the two moving averages that are kept, each at least 0 and below 1.
+    eps
+        Added to the root, at least 0, so that nothing is divided by 0.
+    weight_decay
+        Factor of the parameter that is added to its gradient, at least 0.
+    amsgrad
+        Whether to divide by the root of the largest average so far.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, or the parameters do not fit (see `Optimizer`).
+
+    References
+    ----------
+    Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2015); Reddi, Kale and Kumar, "On
+    the Convergence of Adam and Beyond" (2018), for amsgrad; in PyTorch's form.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+    ) -> None:
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise ValueError(f"betas must be two numbers as (0.9, 0.999); received {betas!r}")
+        self.betas = below_one("betas[0]", betas[0]), below_one("betas[1]", betas[1])
+        self.eps = at_least_zero("eps", eps)
+        self.weight_decay = at_least_zero("weight_decay", weight_decay)
+        self.amsgrad = amsgrad
+        super().__init__(parameters, lr)
+
+    def update(self, parameter: Array, g: Array, state: dict[str, Any]) -> None:
+        if self.weight_decay:
+            g = g + number(self.weight_decay, g.dtype) * parameter
+        self._adapt(parameter, g, state)
+
+    def _adapt(self, parameter: Array, g: Array, state: dict[str, Any]) -> None:
+        """Apply the rule without weight decay."""
+        beta_1, beta_2 = self.betas
+        step = state["step"] = state.get("step", 0) + 1
+        m = _accumulated(state, "m", beta_1, number(1 - beta_1, g.dtype) * g)
+        v = _accumulated(state, "v", beta_2, number(1 - beta_2, g.dtype) * g * g)
+        if self.amsgrad:
+            v = state["largest_v"] = np.maximum(state.get("largest_v", v), v)
+        # The corrections are made to the numbers lr and eps, which costs no pass over the arrays.
+        root = sqrt(1 - beta_2**step)
+        lr = np.array(self._lr * root / (1 - beta_1**step), g.dtype)
+        parameter -= m / (np.sqrt(v) + np.array(self.eps * root, g.dtype)) * lr
+
+
+class AdamW(Adam):
+    r"""Adam with weight decay apart from the gradient.
+
+    .. math:: parameter \leftarrow parameter - lr \cdot weight\_decay \cdot parameter
+
+    and then the rule of `Adam` without weight decay, whose other arguments this one shares.
+
+    Parameters
+    ----------
+    parameters, lr, betas, eps, amsgrad
+        As in `Adam`.
+    weight_decay
+        Share of the parameter, times lr, that is taken off in each step, at least 0.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, or the parameters do not fit (see `Optimizer`).
+
+    References
+    ----------
+    Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019), in PyTorch's form.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+    ) -> None:
+        super().__init__(parameters, lr, betas, eps, weight_decay, amsgrad)
+
+    def update(self, parameter: Array, g: Array, state: dict[str, Any]) -> None:
+        if self.weight_decay:
+            parameter *= np.array(1 - self._lr * self.weight_decay, g.dtype)
+        self._adapt(parameter, g, state)
 
 
 def at_least_zero(name: str, value: float) -> float:
@@ -200,6 +529,25 @@ def at_least_zero(name: str, value: float) -> float:
     if not (isfinite(value) and value >= 0):
         raise ValueError(f"{name} must be a finite number, at least 0; received {value}")
     return float(value)
+
+
+def below_one(name: str, value: float) -> float:
+    """Return `value` if it is at least 0 and below 1; ValueError otherwise."""
+    if at_least_zero(name, value) >= 1:
+        raise ValueError(f"{name} must be below 1; received {value}")
+    return float(value)
+
+
+def _accumulated(state: dict[str, Any], name: str, keep: float, part: Array) -> Any:
+    """Return what the state has by that name, after keep times itself plus part; part at first."""
+    total = state.get(name)
+    if total is None:
+        total = part.copy()
+    else:
+        total *= number(keep, part.dtype)
+        total += part
+    state[name] = total
+    return total
 
 
 def _fitting(key: str, value: Any, i: int, parameter: Any) -> Any:
@@ -215,23 +563,45 @@ def _fitting(key: str, value: Any, i: int, parameter: Any) -> Any:
     return array.astype(parameter.dtype)
 
 
-def _checked(parameters: Iterable[Any]) -> list[Any]:
-    """Return the parameters as a list of distinct leaf tensors that require a gradient."""
+def _grouped(parameters: Iterable[Any]) -> tuple[list[Any], list[tuple[list[int], dict[str, Any]]]]:
+    """Return all parameters, and for each group the indices of its own and its settings."""
+    given = listed(parameters)
+    groups = given if all(isinstance(item, dict) for item in given) else [{"params": given}]
+    found: list[Any] = []
+    indexed = []
+    for i, group in enumerate(groups):
+        if "params" not in group:
+            raise ValueError(f'a group has its tensors under "params"; group {i} has {list(group)}')
+        tensors = listed(group["params"])
+        members = list(range(len(found), len(found) + len(tensors)))
+        indexed.append((members, {name: group[name] for name in group if name != "params"}))
+        found += tensors
+    for i, parameter in enumerate(distinct(found)):
+        if not parameter.is_leaf:
+            raise ValueError(f"parameter {i} is the value of an op; pass the tensors it came from")
+        if not parameter.requires_grad:
+            raise ValueError(f"parameter {i} requires no gradient, so no step could change it")
+    return found, indexed
+
+
+def listed(parameters: Iterable[Any]) -> list[Any]:
+    """Return parameters, or groups of them, as a list that has at least one."""
     if hasattr(parameters, "requires_grad"):
         raise TypeError("parameters must be a list of tensors; received one tensor: write [tensor]")
     found = list(parameters)
     if not found:
         raise ValueError(
-            "an optimizer needs at least one parameter; received none (a generator gives its "
-            "items only once)"
+            "there must be at least one parameter; received none (a generator gives its items "
+            "only once)"
         )
-    for i, parameter in enumerate(found):
+    return found
+
+
+def distinct(parameters: list[Any]) -> list[Any]:
+    """Return parameters that are tensors, each once; raise otherwise."""
+    for i, parameter in enumerate(parameters):
         if not hasattr(parameter, "requires_grad"):
             raise TypeError(f"parameters must be tensors; number {i} is {type(parameter).__name__}")
-        if not parameter.is_leaf:
-            raise ValueError(f"parameter {i} is the value of an op; pass the tensors it came from")
-        if not parameter.requires_grad:
-            raise ValueError(f"parameter {i} requires no gradient, so no step could change it")
-    if len({id(parameter) for parameter in found}) < len(found):
+    if len({id(parameter) for parameter in parameters}) < len(parameters):
         raise ValueError("a parameter was passed twice; pass each once")
-    return found
+    return parameters
