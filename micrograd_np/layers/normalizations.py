@@ -81,9 +81,10 @@ class _BatchNorm(Layer):
         return y
 
 
-_BATCH_NORM = r"""{summary}
+class BatchNorm1d(_BatchNorm):
+    r"""Normalize each feature over the batch.
 
-    .. math:: y = (x - mean) / \sqrt{{var + eps}} \cdot weight + bias
+    .. math:: y = (x - mean) / \sqrt{var + eps} \cdot weight + bias
 
     In training mode mean and (biased) variance are those of the batch, for each channel; in
     evaluation mode they are the running averages of what training saw.
@@ -112,7 +113,7 @@ _BATCH_NORM = r"""{summary}
 
     Notes
     -----
-    Input and output have the same shape: {shapes}.
+    Input and output have the same shape: (batch, num_features) or (batch, num_features, n).
 
     Raises
     ------
@@ -126,20 +127,55 @@ _BATCH_NORM = r"""{summary}
     Covariate Shift" (2015).
     """
 
-
-class BatchNorm1d(_BatchNorm):
-    __doc__ = _BATCH_NORM.format(
-        summary="Normalize each feature over the batch.",
-        shapes="(batch, num_features) or (batch, num_features, n)",
-    )
     _axes = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    __doc__ = _BATCH_NORM.format(
-        summary="Normalize each channel of images over the batch and its pixels.",
-        shapes="(batch, num_features, height, width)",
-    )
+    r"""Normalize each channel of images over the batch and its pixels.
+
+    .. math:: y = (x - mean) / \sqrt{var + eps} \cdot weight + bias
+
+    In training mode mean and (biased) variance are those of the batch, for each channel; in
+    evaluation mode they are the running averages of what training saw.
+
+    Parameters
+    ----------
+    num_features
+        Number of channels, axis 1 of the input.
+    eps
+        Added to the variance.
+    momentum
+        Share of a new batch in the running averages; None for the plain mean over all batches.
+    affine
+        Whether to scale and shift afterwards.
+    track_running_stats
+        Whether to keep running averages; without them the batch's own statistics are always used.
+    weight_init, rng, dtype
+        As for `Linear`; weights start at one, biases at zero.
+
+    Attributes
+    ----------
+    weight, bias : Tensor
+        Of shape (num_features,), if `affine`.
+    running_mean, running_var, num_batches_tracked : ndarray
+        State; the running variance is the unbiased one.
+
+    Notes
+    -----
+    Input and output have the same shape: (batch, num_features, height, width).
+
+    Raises
+    ------
+    ValueError
+        If the input has another shape, or in training one value per channel only. The running
+        averages stay as they were then.
+
+    References
+    ----------
+    Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal
+    Covariate Shift" (2015).
+    """
+
     _axes = (4,)
 
 

@@ -124,9 +124,10 @@ def _side_by_side(outputs: list[Tensor]) -> Tensor:
     return first.concatenate(*others, axis=-1) if others else first
 
 
-_DOC = r"""{summary}
+class RNN(_Recurrent):
+    r"""Simple recurrent network.
 
-    {formula}
+    .. math:: h' = tanh(W_{ih} x + b_{ih} + W_{hh} h + b_{hh})
 
     Layers stand upon each other; with `bidirectional` each reads the sequence from both ends.
 
@@ -135,7 +136,9 @@ _DOC = r"""{summary}
     input_size, hidden_size
         Number of features of the input and of the state, at least 1.
     num_layers
-        Number of layers, each of which reads what the one below wrote.{nonlinearity}
+        Number of layers, each of which reads what the one below wrote.
+    nonlinearity
+        "tanh" or "relu".
     bias
         Whether to add the biases b.
     batch_first
@@ -153,14 +156,14 @@ _DOC = r"""{summary}
     Attributes
     ----------
     weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, ... : Tensor
-        W and b of layer 0, of shapes ({gates} * hidden_size, in) and ({gates} * hidden_size,), the
-        gates one behind the other; those of the backward direction end in ``_reverse``.
+        W and b of layer 0, of shapes (hidden_size, in) and (hidden_size,); those of the backward
+        direction end in ``_reverse``.
 
     Notes
     -----
-    ``layer(x)`` or ``layer(x, {given})`` returns ``output, {given}``: x is (steps, batch,
+    ``layer(x)`` or ``layer(x, h)`` returns ``output, h``: x is (steps, batch,
     input_size), or (steps, input_size) without a batch; output is (steps, batch, hidden_size),
-    twice as wide if `bidirectional`; {states} (num_layers, batch, hidden_size), with two entries
+    twice as wide if `bidirectional`; h is (num_layers, batch, hidden_size), with two entries
     per layer if `bidirectional`, zeros unless given and after the last step when returned.
 
     Raises
@@ -170,22 +173,9 @@ _DOC = r"""{summary}
 
     References
     ----------
-    {source}
+    Elman, "Finding Structure in Time" (1990).
     """
 
-
-class RNN(_Recurrent):
-    __doc__ = _DOC.format(
-        summary="Simple recurrent network.",
-        formula=".. math:: h' = tanh(W_{ih} x + b_{ih} + W_{hh} h + b_{hh})",
-        nonlinearity="""
-    nonlinearity
-        "tanh" or "relu".""",
-        gates=1,
-        given="h",
-        states="h is",
-        source='Elman, "Finding Structure in Time" (1990).',
-    )
     _op = ops.rnn
     _gates = 1
 
@@ -218,40 +208,120 @@ class RNN(_Recurrent):
 
 
 class GRU(_Recurrent):
-    __doc__ = _DOC.format(
-        summary="Gated recurrent unit.",
-        formula=r""".. math::
+    r"""Gated recurrent unit.
+
+    .. math::
         r &= \sigma(W_{ir} x + b_{ir} + W_{hr} h + b_{hr}) \\
         z &= \sigma(W_{iz} x + b_{iz} + W_{hz} h + b_{hz}) \\
         n &= tanh(W_{in} x + b_{in} + r (W_{hn} h + b_{hn})) \\
-        h' &= (1 - z) n + z h""",
-        nonlinearity="",
-        gates=3,
-        given="h",
-        states="h is",
-        source="""Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for
-    Statistical Machine Translation" (2014), in PyTorch's form.""",
-    )
+        h' &= (1 - z) n + z h
+
+    Layers stand upon each other; with `bidirectional` each reads the sequence from both ends.
+
+    Parameters
+    ----------
+    input_size, hidden_size
+        Number of features of the input and of the state, at least 1.
+    num_layers
+        Number of layers, each of which reads what the one below wrote.
+    bias
+        Whether to add the biases b.
+    batch_first
+        Whether input and output are (batch, steps, features) instead of (steps, batch, features).
+    dropout
+        Probability of a 0 between layers in training mode, at least 0 and below 1.
+    bidirectional
+        Whether to read backwards too; the outputs of both directions stand side by side.
+    weight_init
+        Function of shape and rng, called for each gate with (in, out); by default, as the biases
+        always, uniform in ±1 / sqrt(hidden_size).
+    rng, dtype
+        As for `Linear`; dropout draws from `rng`, too.
+
+    Attributes
+    ----------
+    weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, ... : Tensor
+        W and b of layer 0, of shapes (3 * hidden_size, in) and (3 * hidden_size,), the
+        gates one behind the other; those of the backward direction end in ``_reverse``.
+
+    Notes
+    -----
+    ``layer(x)`` or ``layer(x, h)`` returns ``output, h``: x is (steps, batch,
+    input_size), or (steps, input_size) without a batch; output is (steps, batch, hidden_size),
+    twice as wide if `bidirectional`; h is (num_layers, batch, hidden_size), with two entries
+    per layer if `bidirectional`, zeros unless given and after the last step when returned.
+
+    Raises
+    ------
+    ValueError
+        If a size is below 1, a probability out of its range, or a shape does not fit.
+
+    References
+    ----------
+    Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for
+    Statistical Machine Translation" (2014), in PyTorch's form.
+    """
+
     _op = ops.gru
     _gates = 3
 
 
 class LSTM(_Recurrent):
-    __doc__ = _DOC.format(
-        summary="Long short-term memory.",
-        formula=r""".. math::
+    r"""Long short-term memory.
+
+    .. math::
         i &= \sigma(W_{ii} x + b_{ii} + W_{hi} h + b_{hi}) \\
         f &= \sigma(W_{if} x + b_{if} + W_{hf} h + b_{hf}) \\
         g &= tanh(W_{ig} x + b_{ig} + W_{hg} h + b_{hg}) \\
         o &= \sigma(W_{io} x + b_{io} + W_{ho} h + b_{ho}) \\
         c' &= f c + i g \\
-        h' &= o \, tanh(c')""",
-        nonlinearity="",
-        gates=4,
-        given="(h, c)",
-        states="h and c are",
-        source='Hochreiter and Schmidhuber, "Long Short-Term Memory" (1997).',
-    )
+        h' &= o \, tanh(c')
+
+    Layers stand upon each other; with `bidirectional` each reads the sequence from both ends.
+
+    Parameters
+    ----------
+    input_size, hidden_size
+        Number of features of the input and of the state, at least 1.
+    num_layers
+        Number of layers, each of which reads what the one below wrote.
+    bias
+        Whether to add the biases b.
+    batch_first
+        Whether input and output are (batch, steps, features) instead of (steps, batch, features).
+    dropout
+        Probability of a 0 between layers in training mode, at least 0 and below 1.
+    bidirectional
+        Whether to read backwards too; the outputs of both directions stand side by side.
+    weight_init
+        Function of shape and rng, called for each gate with (in, out); by default, as the biases
+        always, uniform in ±1 / sqrt(hidden_size).
+    rng, dtype
+        As for `Linear`; dropout draws from `rng`, too.
+
+    Attributes
+    ----------
+    weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, ... : Tensor
+        W and b of layer 0, of shapes (4 * hidden_size, in) and (4 * hidden_size,), the
+        gates one behind the other; those of the backward direction end in ``_reverse``.
+
+    Notes
+    -----
+    ``layer(x)`` or ``layer(x, (h, c))`` returns ``output, (h, c)``: x is (steps, batch,
+    input_size), or (steps, input_size) without a batch; output is (steps, batch, hidden_size),
+    twice as wide if `bidirectional`; h and c are (num_layers, batch, hidden_size), with two entries
+    per layer if `bidirectional`, zeros unless given and after the last step when returned.
+
+    Raises
+    ------
+    ValueError
+        If a size is below 1, a probability out of its range, or a shape does not fit.
+
+    References
+    ----------
+    Hochreiter and Schmidhuber, "Long Short-Term Memory" (1997).
+    """
+
     _op = ops.lstm
     _gates = 4
     _states = 2
