@@ -233,10 +233,10 @@ class SGD(Optimizer):
         Learning rate, at least 0.
     momentum
         Share of the last velocity that is kept, at least 0 and below 1.
-    nesterov
-        Whether to look ahead by one step of the velocity; needs momentum.
     weight_decay
         Factor of the parameter that is added to its gradient, at least 0.
+    nesterov
+        Whether to look ahead by one step of the velocity; needs momentum.
 
     Raises
     ------
@@ -252,10 +252,11 @@ class SGD(Optimizer):
     def __init__(
         self,
         parameters: Iterable[Any],
-        lr: float,
+        lr: float = 1e-3,
         momentum: float = 0,
-        nesterov: bool = False,
+        *,
         weight_decay: float = 0,
+        nesterov: bool = False,
     ) -> None:
         self.momentum = below_one("momentum", momentum)
         if nesterov and not momentum:

@@ -34,7 +34,7 @@ def constant(lr: float) -> Schedule:
 
 
 def step(lr: float, every: int, factor: float = 0.1) -> Schedule:
-    r"""Return a schedule that begins at `lr` and is multiplied by `factor` `every` so many steps.
+    r"""Return a schedule that begins at `lr` and falls by `factor` once in `every` steps.
 
     .. math:: lr \cdot factor^{\lfloor step / every \rfloor}
 
