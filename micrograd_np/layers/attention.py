@@ -120,13 +120,13 @@ class MultiHeadAttention(Layer):
         sequences = [self._batch_first(x, batched) for x in sequences[: 1 if alike else 3]]
         batch, steps, _ = sequences[0].shape
         seen = sequences[-1].shape[1]
-        dtype = np.result_type(sequences[0].dtype, self.in_proj_weight.dtype)
+        projected = self._projected(sequences)
+        dtype = projected[0].dtype
         mask = self._mask(key_padding_mask, attn_mask, is_causal, (batch, steps, seen), dtype)
         keep = None
         if self.training and self.dropout:
             shape = (batch, self.num_heads, steps, seen)
             keep = dropout_mask(shape, dtype, self.dropout, self.rng)
-        projected = self._projected(sequences)
         heads = apply(ops.attention, *projected, heads=self.num_heads, mask=mask, keep=keep)
         output = self._batch_first(self.out_proj(heads), batched, back=True)
         if not need_weights:

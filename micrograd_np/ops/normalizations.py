@@ -40,9 +40,10 @@ def batch_norm(
     The statistics are the `moments` of x, which the gradient takes into account, or `fixed`.
     `affine` is the weight and the bias, one number per channel each, or nothing.
     """
-    rows = _channels(x) - mean[:, None]
+    rows = _channels(x)
+    mean, variance = (each.astype(rows.dtype, copy=False)[:, None] for each in (mean, variance))
     depends = "" if fixed else "mean and variance"
-    return _scaled(x, affine, rows, variance[:, None], eps, depends, by_channel=True)
+    return _scaled(x, affine, rows - mean, variance, eps, depends, by_channel=True)
 
 
 def moments(x: Array) -> tuple[Array, Array]:
