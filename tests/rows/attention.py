@@ -51,7 +51,8 @@ def attention(heads: int, mask: Any, keep: Any, inputs: list[Inputs]) -> Row:
         width = arrays[0].shape[-1] // 3
         if len(arrays) == 1:
             arrays = tuple(arrays[0][..., i * width : (i + 1) * width] for i in range(3))
-        return attention_by_hand(*arrays, heads, mask, keep)
+        query, key, value = arrays
+        return attention_by_hand(query, key, value, heads, mask, keep)
 
     return Row("attention", call, reference, inputs)
 
@@ -65,7 +66,9 @@ def attention_weights(heads: int, mask: Any, inputs: list[Inputs]) -> Row:
     )
 
 
-def attention_by_hand(query: Any, key: Any, value: Any, heads: int, mask: Any, keep: Any) -> Any:
+def attention_by_hand(
+    query: Any, key: Any, value: Any, heads: int, mask: Any = None, keep: Any = None
+) -> Any:
     weights = weights_by_hand(query, key, heads, mask)
     weights = weights if keep is None else weights * keep
     y = np.zeros(query.shape)
@@ -76,7 +79,7 @@ def attention_by_hand(query: Any, key: Any, value: Any, heads: int, mask: Any, k
     return y
 
 
-def weights_by_hand(query: Any, key: Any, heads: int, mask: Any) -> Any:
+def weights_by_hand(query: Any, key: Any, heads: int, mask: Any = None) -> Any:
     weights = np.zeros((len(query), heads, query.shape[1], key.shape[1]))
     depth = query.shape[-1] // heads
     added = np.broadcast_to(0.0 if mask is None else mask, weights.shape)
