@@ -79,6 +79,22 @@ def _clip(
     return apply(ops.clip, x, minimum=constant(low), maximum=constant(high))
 
 
+def _einsum(apply: Callable[..., Any], subscripts: Any, *arrays: Any, optimize: Any = True) -> Any:
+    """Call einsum; in which order to multiply is its own choice."""
+    if not isinstance(subscripts, str):
+        raise TypeError('numpy.einsum takes subscripts such as "ij,jk->ik" before tensors')
+    return apply(ops.einsum, *arrays, subscripts=subscripts)
+
+
+def _norm(
+    apply: Callable[..., Any], x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False
+) -> Any:
+    is_of_vectors = isinstance(axis, (int, np.integer)) or x.ndim == 1
+    if ord is not None and not (ord == 2 and is_of_vectors):
+        raise _no_rule(f"linalg.norm with ord={ord!r}")
+    return apply(ops.norm, x, axis=axis, keepdims=keepdims)
+
+
 _COMPARISONS = {
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal
 }  # fmt: skip
@@ -92,11 +108,13 @@ _METHODS = {
     getattr(np, name): name
     for name in vars(Operations)
     if not name.startswith("_") and hasattr(np, name)
-} | {np.amax: "max", np.amin: "min", np.linalg.norm: "norm"}
+} | {np.amax: "max", np.amin: "min", np.around: "round"}
 # ... but for these.
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.clip: _clip,
     np.concatenate: _several(ops.concatenate),
+    np.einsum: _einsum,
+    np.linalg.norm: _norm,
     np.ndim: lambda apply, x: x.ndim,
     np.reshape: lambda apply, x, shape: apply(ops.reshape, x, shape=shape),
     np.shape: lambda apply, x: x.shape,

@@ -1,7 +1,7 @@
 """The operators and methods of tensors: each runs one op."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,17 @@ def _comparison(ufunc: np.ufunc) -> Callable[["Operations", Any], Any]:
         except TypeError:
             return NotImplemented
 
+    return method
+
+
+def _of_values(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a method of a NumPy function of the values, which returns an array without gradient."""
+
+    def method(self: "Operations", *args: Any, **options: Any) -> Any:
+        return function(self._data, *args, **options)
+
+    method.__name__ = function.__name__
+    method.__doc__ = f"Return numpy.{function.__name__} of the values: an array, no tensor."
     return method
 
 
@@ -111,17 +122,47 @@ class Operations:
     # Elementwise
 
     absolute = _unary(ops.absolute)
-    exp = _unary(ops.exp)
-    log = _unary(ops.log)
-    sqrt = _unary(ops.sqrt)
+    reciprocal = _unary(ops.reciprocal)
     square = _unary(ops.square)
+    sqrt = _unary(ops.sqrt)
+    exp = _unary(ops.exp)
+    expm1 = _unary(ops.expm1)
+    log = _unary(ops.log)
+    log1p = _unary(ops.log1p)
+    log2 = _unary(ops.log2)
+    logaddexp = _binary(ops.logaddexp)
     sin = _unary(ops.sin)
     cos = _unary(ops.cos)
+    tan = _unary(ops.tan)
+    arctan = _unary(ops.arctan)
+    sinh = _unary(ops.sinh)
+    cosh = _unary(ops.cosh)
     tanh = _unary(ops.tanh)
+    erf = _unary(ops.erf)
     sigmoid = _unary(ops.sigmoid)
+    softplus = _unary(ops.softplus)
     relu = _unary(ops.relu)
+    silu = _unary(ops.silu)
+    sign = _unary(ops.sign)
+    floor = _unary(ops.floor)
     maximum = _binary(ops.maximum)
     minimum = _binary(ops.minimum)
+
+    def leaky_relu(self, negative_slope: float = 0.01) -> Self:
+        """Keep positive entries and multiply the others by `negative_slope`."""
+        return self._apply(ops.leaky_relu, self, negative_slope=negative_slope)
+
+    def elu(self, alpha: float = 1.0) -> Self:
+        """Keep positive entries x and turn the others into alpha (e**x - 1)."""
+        return self._apply(ops.elu, self, alpha=alpha)
+
+    def gelu(self, approximate: str = "none") -> Self:
+        """Multiply x by the normal distribution function: exact ("none") or by a "tanh"."""
+        return self._apply(ops.gelu, self, approximate=approximate)
+
+    def round(self, decimals: int = 0) -> Self:
+        """Round to a number of decimals, halves to the even neighbour; the gradient is 0."""
+        return self._apply(ops.round, self, decimals=decimals)
 
     def clip(self, min: Any = None, max: Any = None) -> Self:
         """Limit the entries to the range from `min` to `max`, numbers or arrays (constants)."""
@@ -149,6 +190,40 @@ class Operations:
         """Variance over one axis, several (a tuple) or all (None), with divisor n - ddof."""
         return self._apply(ops.var, self, axis=axis, ddof=ddof, keepdims=keepdims)
 
+    def std(self, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -> Self:
+        """Root of the variance over one axis, several (a tuple) or all (None)."""
+        return self._apply(ops.std, self, axis=axis, ddof=ddof, keepdims=keepdims)
+
+    def norm(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
+        """Euclidean length over one axis, several (a tuple) or all (None)."""
+        return self._apply(ops.norm, self, axis=axis, keepdims=keepdims)
+
+    def prod(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
+        """Product over one axis, several (a tuple) or all (None)."""
+        return self._apply(ops.prod, self, axis=axis, keepdims=keepdims)
+
+    def cumsum(self, axis: int | None = None) -> Self:
+        """Sum up to each entry along an axis; with None, of the flattened tensor."""
+        return self._apply(ops.cumsum, self, axis=axis)
+
+    def logsumexp(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
+        """Logarithm of the sum of exponentials over one axis, several (a tuple) or all (None)."""
+        return self._apply(ops.logsumexp, self, axis=axis, keepdims=keepdims)
+
+    def softmax(self, axis: int = -1) -> Self:
+        """Exponentials divided by their sum along an axis; NaN where all entries are -inf."""
+        return self._apply(ops.softmax, self, axis=axis)
+
+    def log_softmax(self, axis: int = -1) -> Self:
+        """Logarithm of softmax along an axis; NaN where all entries are -inf."""
+        return self._apply(ops.log_softmax, self, axis=axis)
+
+    argmax = _of_values(np.argmax)
+    argmin = _of_values(np.argmin)
+    argsort = _of_values(np.argsort)
+    any = _of_values(np.any)
+    all = _of_values(np.all)
+
     def max(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         """Largest entry over one axis, several (a tuple) or all (None)."""
         return self._apply(ops.max, self, axis=axis, keepdims=keepdims)
@@ -166,6 +241,14 @@ class Operations:
     def transpose(self, *axes: Any) -> Self:
         """Permute the axes, as in NumPy; without arguments, reverse them."""
         return self._apply(ops.transpose, self, axes=_unpacked(axes) if axes else None)
+
+    def ravel(self) -> Self:
+        """Return the same entries, in C order, along one axis."""
+        return self.reshape(-1)
+
+    def moveaxis(self, source: int | Sequence[int], destination: int | Sequence[int]) -> Self:
+        """Move axes to other places; the rest keep their order."""
+        return self._apply(ops.moveaxis, self, source=source, destination=destination)
 
     def swapaxes(self, axis1: int, axis2: int) -> Self:
         """Exchange two axes."""
@@ -191,6 +274,97 @@ class Operations:
         """Join others of the same shape behind this tensor along a new axis."""
         return self._apply(ops.stack, self, *others, axis=axis)
 
+    def split(self, indices_or_sections: Any, axis: int = 0) -> list[Self]:
+        """Cut into equal parts, or before the given indices; return the parts in a list."""
+        index: list[Any] = [slice(None)] * self._data.ndim
+        parts = []
+        for places in np.split(self._places(axis), constant(indices_or_sections)):
+            index[axis] = slice(places[0], places[-1] + 1) if places.size else slice(0)
+            parts.append(self[tuple(index)])
+        return parts
+
+    def flip(self, axis: Axis = None) -> Self:
+        """Reverse the order along one axis, several (a tuple) or all (None)."""
+        return self._apply(ops.flip, self, axis=axis)
+
+    def roll(self, shift: int | Sequence[int], axis: Axis = None) -> Self:
+        """Shift entries along axes, from the end back to the start; with None, flattened."""
+        return self._apply(ops.roll, self, shift=shift, axis=axis)
+
+    def pad(self, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Self:
+        """Put constants around: `pad_width` of them, (before, behind), or a pair per axis."""
+        if mode != "constant":
+            raise ValueError(
+                f'mode must be "constant", the only one with a rule; received {mode!r}'
+            )
+        return self._apply(ops.pad, self, pad_width=pad_width, constant_values=constant_values)
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Self:
+        """Repeat each entry along an axis, `repeats` times or as often as its number there says."""
+        if axis is None:
+            return self.ravel().repeat(repeats, 0)
+        return self.take(np.repeat(self._places(axis), constant(repeats)), axis)
+
+    def _places(self, axis: int) -> Array:
+        """Count from 0 along an axis, which NumPy looks up: with its errors."""
+        return np.arange(len(np.moveaxis(self._data, axis, 0)))
+
+    def tile(self, reps: int | Sequence[int]) -> Self:
+        """Lay copies side by side, `reps` of them along each axis; missing axes come first."""
+        times = (reps,) if isinstance(reps, (int, np.integer)) else tuple(reps)
+        shape = (1,) * (len(times) - self._data.ndim) + self._data.shape
+        times = (1,) * (len(shape) - len(times)) + times
+        copies = self.reshape([n for length in shape for n in (1, length)])
+        copies = copies.broadcast_to([n for pair in zip(times, shape) for n in pair])
+        return copies.reshape([n * length for n, length in zip(times, shape)])
+
+    def tril(self, k: int = 0) -> Self:
+        """Set what lies above the k-th diagonal to zero."""
+        return self._apply(ops.tril, self, k=k)
+
+    def triu(self, k: int = 0) -> Self:
+        """Set what lies below the k-th diagonal to zero."""
+        return self._apply(ops.triu, self, k=k)
+
+    def take(self, indices: Any, axis: int | None = None) -> Self:
+        """Take entries by index along an axis; with None, of the flattened tensor."""
+        return self._apply(ops.take, self, indices=constant(indices), axis=axis)
+
+    def take_along_axis(self, indices: Any, axis: int | None = -1) -> Self:
+        """Take entries by indices of as many axes as the tensor; with axis None, flattened."""
+        if axis is None:
+            return self.ravel().take_along_axis(indices, 0)
+        return self._apply(ops.take_along_axis, self, indices=constant(indices), axis=axis)
+
     def __getitem__(self, index: Any) -> Self:
         """Take entries by NumPy's rules: slices, integers, booleans, arrays of them."""
         return self._apply(ops.getitem, self, index=index)
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise TypeError(
+            "tensors cannot be written into, because gradients could not follow; choose with "
+            "np.where(condition, new, old), or write into the .data of a parameter"
+        )
+
+    # Products
+
+    def outer(self, other: Any) -> Self:
+        """Multiply each entry with each entry of the other, both flattened."""
+        return self.reshape(-1, 1) * self._as_tensor(other).reshape(-1)
+
+    def inner(self, other: Any) -> Self:
+        """Sum products over the last axes of both."""
+        if self._data.ndim == 0 or np.ndim(plain(other)) == 0:
+            return self * self._as_tensor(other)
+        return self.tensordot(other, (-1, -1))
+
+    def tensordot(self, other: Any, axes: Any = 2) -> Self:
+        """Sum products over two lists of axes, or over the last `axes` and the other's first."""
+        return self._apply(ops.tensordot, self, other, axes=axes)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
+        """Sum the diagonal of each matrix in two axes."""
+        matrices = self.moveaxis((axis1, axis2), (-2, -1))
+        n, m = matrices._data.shape[-2:]
+        rows, columns = np.nonzero(np.eye(n, m, offset))
+        return matrices[..., rows, columns].sum(-1)

@@ -113,11 +113,62 @@ def test_astype_brings_the_gradient_back_in_the_old_dtype() -> None:
     assert x.grad.tolist() == [2, 4]
 
 
-INF, NAN = math.inf, math.nan
+INF, NAN, ERF = math.inf, math.nan, 2 / math.sqrt(math.pi)
 EDGES: list[tuple[str, Callable[[Any], Any], list[float], list[float], list[float]]] = [
     ("sigmoid", lambda x: x.sigmoid(), [-INF, -1000, 0, 1000, INF], [0, 0, 0.5, 1, 1],
      [0, 0, 0.25, 0, 0]),
     ("tanh", lambda x: x.tanh(), [-INF, -1000, 0, 1000, INF], [-1, -1, 0, 1, 1], [0, 0, 1, 0, 0]),
+    ("expm1", lambda x: x.expm1(), [-INF, -1000, 0, 1e-9], [-1, -1, 0, 1e-9], [0, 0, 1, 1]),
+    ("log1p", lambda x: x.log1p(), [-1, 0, 1e-9, INF], [-INF, 0, 1e-9, INF], [INF, 1, 1, 0]),
+    ("log2", lambda x: x.log2(), [0, 1, 8], [-INF, 0, 3],
+     [INF, 1 / math.log(2), 1 / math.log(256)]),
+    ("logaddexp", lambda x: x.logaddexp(0), [-INF, -1000, 0, 1000, INF],
+     [0, 0, math.log(2), 1000, INF], [0, 0, 0.5, 1, 1]),
+    ("logaddexp, inf", lambda x: x.logaddexp(x.data), [-INF, INF], [-INF, INF], [0.5, 0.5]),
+    ("reciprocal", lambda x: x.reciprocal(), [0, 2, INF], [INF, 0.5, 0], [-INF, -0.25, 0]),
+    ("arctan", lambda x: x.arctan(), [-INF, 0, INF],
+     [-math.pi / 2, 0, math.pi / 2], [0, 1, 0]),
+    ("cosh", lambda x: x.cosh(), [-1000, 0, 1000], [INF, 1, INF], [-INF, 0, INF]),
+    ("sinh", lambda x: x.sinh(), [-1000, 0, 1000], [-INF, 0, INF], [INF, 1, INF]),
+    ("softplus", lambda x: x.softplus(), [-INF, -1000, -50, 0, 1000, INF],
+     [0, 0, math.exp(-50), math.log(2), 1000, INF], [0, 0, math.exp(-50), 0.5, 1, 1]),
+    ("silu", lambda x: x.silu(), [-INF, -1000, 0, 1000, INF], [0, 0, 0, 1000, INF],
+     [0, 0, 0.5, 1, 1]),
+    ("erf", lambda x: x.erf(), [-INF, -1000, 0, 1e-20, 1000, INF], [-1, -1, 0, ERF * 1e-20, 1, 1],
+     [0, 0, ERF, ERF, 0, 0]),
+    ("gelu", lambda x: x.gelu(), [-INF, -1000, 0, 1000, INF], [0, 0, 0, 1000, INF],
+     [0, 0, 0.5, 1, 1]),
+    ("gelu, tanh", lambda x: x.gelu("tanh"), [-INF, -1000, 0, 1000, INF], [0, 0, 0, 1000, INF],
+     [0, 0, 0.5, 1, 1]),
+    ("leaky_relu", lambda x: x.leaky_relu(0.5), [-INF, -1000, -0.0, 0, 1000, INF],
+     [-INF, -500, 0, 0, 1000, INF], [0.5, 0.5, 0.5, 0.5, 1, 1]),
+    ("elu", lambda x: x.elu(2), [-INF, -1000, -50, 0, 1000, INF], [-2, -2, -2, 0, 1000, INF],
+     [0, 0, 2 * math.exp(-50), 2, 1, 1]),
+    ("sign", lambda x: x.sign(), [-INF, -3, 0, 3], [-1, -1, 0, 1], [0, 0, 0, 0]),
+    ("floor", lambda x: x.floor(), [-INF, -1.5, 0, 2, INF], [-INF, -2, 0, 2, INF], [0] * 5),
+    ("round", lambda x: x.round(), [-INF, -1.5, 0.5, 1.5, INF], [-INF, -2, 0, 2, INF], [0] * 5),
+    ("prod, a zero", lambda x: x.prod(), [2, 0, 3], [0], [0, 6, 0]),
+    ("prod, two zeros", lambda x: x.prod(), [0, 2, 0], [0], [0, 0, 0]),
+    ("prod, huge", lambda x: x.prod(), [1e30, 1e-30, 2], [2], [2e-30, 2e30, 1]),
+    ("std", lambda x: x.std(), [7, 7], [0], [0, 0]),
+    ("norm", lambda x: x.norm(), [0, -0.0], [0], [0, 0]),
+    ("norm, 1", lambda x: x.norm(), [3, -4], [5], [0.6, -0.8]),
+    ("logsumexp", lambda x: x.logsumexp(), [1000, 1000], [1000 + math.log(2)], [0.5, 0.5]),
+    ("logsumexp, -1000", lambda x: x.logsumexp(), [-1000, -1000, -INF], [-1000 + math.log(2)],
+     [0.5, 0.5, 0]),
+    ("logsumexp, inf", lambda x: x.logsumexp(), [INF, 0, INF, -INF], [INF], [0.5, 0, 0.5, 0]),
+    ("logsumexp, -inf", lambda x: x.logsumexp(), [-INF, -INF], [-INF], [NAN, NAN]),
+    ("softmax", lambda x: x.softmax() * [1, 0], [1000, 1000], [0.5, 0], [0.25, -0.25]),
+    ("softmax, -1000", lambda x: x.softmax() * [1, 0], [-1000, 1000], [0, 0], [0, 0]),
+    ("softmax, inf", lambda x: x.softmax(), [INF, 0, -INF], [1, 0, 0], [0, 0, 0]),
+    ("softmax, two inf", lambda x: x.softmax() * [1, 0], [INF, INF], [0.5, 0], [0.25, -0.25]),
+    ("softmax, -inf", lambda x: x.softmax(), [-INF, -INF], [NAN, NAN], [NAN, NAN]),
+    ("log_softmax", lambda x: x.log_softmax(), [1000, 1000], [-math.log(2)] * 2, [0, 0]),
+    ("log_softmax, -1000", lambda x: x.log_softmax(), [-1000, 1000], [-2000, 0], [1, -1]),
+    ("log_softmax, inf", lambda x: x.log_softmax(), [INF, 0], [0, -INF], [-1, 1]),
+    ("log_softmax, two inf", lambda x: x.log_softmax(), [INF, INF], [-math.log(2)] * 2, [0, 0]),
+    ("log_softmax, -inf", lambda x: x.log_softmax(), [-INF, -INF], [NAN, NAN], [NAN, NAN]),
+    ("cumsum", lambda x: x.cumsum(), [1, -1, INF], [1, 0, INF], [3, 2, 1]),
     ("relu", lambda x: x.relu(), [-1000, -0.0, 0, 1000], [0, 0, 0, 1000], [0, 0, 0, 1]),
     ("absolute", abs, [-1000, 0, 1000], [1000, 0, 1000], [-1, 0, 1]),
     ("exp", lambda x: x.exp(), [-INF, -1000, 0, 1000], [0, 0, 1, INF], [0, 0, 1, INF]),
@@ -213,20 +264,60 @@ def test_a_boolean_exponent_has_a_gradient() -> None:
 
 def test_nan_passes_through_every_elementwise_op() -> None:
     for name in (
-        "exp",
-        "log",
-        "sqrt",
-        "square",
-        "sin",
-        "cos",
-        "tanh",
-        "sigmoid",
-        "relu",
-        "absolute",
-    ):
-        assert math.isnan(getattr(mg.Tensor([NAN]), name)().item())
-    for name in ("sum", "mean", "max", "min", "var"):
+        "exp", "expm1", "log", "log1p", "log2", "sqrt", "square", "reciprocal", "sin", "cos", "tan",
+        "arctan", "sinh", "cosh", "tanh", "sigmoid", "softplus", "relu", "leaky_relu", "elu",
+        "gelu", "silu", "erf", "absolute", "sign", "floor", "round",
+    ):  # fmt: skip
+        for dtype in (np.float64, np.float32, np.float16):
+            value = getattr(mg.Tensor(np.array([NAN, 0.5], dtype)), name)()
+            assert np.isnan(value.data).tolist() == [True, False], name
+            assert value.dtype == dtype
+    for name in ("sum", "mean", "max", "min", "var", "std", "norm", "prod", "logsumexp"):
         assert math.isnan(getattr(mg.Tensor([1.0, NAN]), name)().item())
+    for name in ("softmax", "log_softmax"):
+        value = getattr(mg.Tensor([[1.0, NAN], [INF, NAN], [1, 2]]), name)()
+        assert np.isnan(value.data).tolist() == [[True, True], [True, True], [False, False]]
+
+
+def test_steps_stop_any_gradient_with_exact_zeros() -> None:
+    for name in ("sign", "floor", "round"):
+        x = mg.Tensor([-1.5, 0.0, NAN], requires_grad=True)
+        getattr(x, name)().backward([INF, NAN, -INF])
+        assert x.grad is not None
+        assert x.grad.tolist() == [0, 0, 0]
+
+
+def test_erf_of_narrow_floats_is_good_to_a_few_units_in_the_last_place() -> None:
+    x = np.concatenate([np.linspace(-6, 6, 6001), np.geomspace(1e-30, 1, 2001)]).astype(np.float32)
+    expected = np.array([math.erf(entry) for entry in x.tolist()])
+    error = np.abs(mg.Tensor(x).erf().data - expected)
+    assert error.max() <= 2e-7
+    assert np.all(error <= 5 * np.spacing(np.abs(expected).astype(np.float32)))
+    narrow = x[np.abs(x) > 1e-4].astype(np.float16)
+    expected = np.array([math.erf(entry) for entry in narrow.tolist()])
+    np.testing.assert_allclose(mg.Tensor(narrow).erf().data, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gelu_and_erf_agree_with_pythons_everywhere(dtype: Any) -> None:
+    x = np.linspace(-30, 30, 2401).astype(dtype)
+    tolerance = 1e-14 if dtype is np.float64 else 1e-6
+    exact = [0.5 * entry * math.erfc(-entry / math.sqrt(2)) for entry in x.tolist()]
+    np.testing.assert_allclose(mg.Tensor(x).gelu().data, exact, rtol=tolerance, atol=tolerance)
+    if dtype is np.float64:
+        np.testing.assert_allclose(mg.Tensor(x).gelu().data, exact, rtol=1e-12)
+        assert mg.Tensor(x).erf().data.tolist() == [math.erf(entry) for entry in x.tolist()]
+
+
+def test_activations_of_integers_are_floats() -> None:
+    t = mg.Tensor([-2, 0, 3])
+    assert t.leaky_relu(0.25).data.tolist() == [-0.5, 0, 3]
+    assert t.norm().item() == math.sqrt(13)
+    for name in ("sigmoid", "softplus", "silu", "gelu", "elu", "erf", "softmax", "log_softmax"):
+        expected = getattr(t.astype(float), name)()
+        assert getattr(t, name)().dtype == np.float64
+        assert np.array_equal(getattr(t, name)().data, expected.data)
+    assert mg.Tensor(np.full(2, 100, np.int8)).norm().item() == math.sqrt(20000)
 
 
 def test_overflow_and_undefined_differences_pass_silently() -> None:
@@ -246,11 +337,14 @@ def test_ops_of_zero_rows_keep_their_shapes() -> None:
     assert np.array_equal(layer[0].weight.grad, np.zeros((3, 2)))
 
 
-@pytest.mark.parametrize("op", ["mean", "var", "max", "min"])
+@pytest.mark.parametrize(
+    "op", ["mean", "var", "std", "max", "min", "logsumexp", "softmax", "log_softmax"]
+)
 def test_reducing_nothing_is_refused_by_name(op: str) -> None:
     with pytest.raises(ValueError, match=rf"{op} of shape \(0, 3\)"):
         getattr(mg.Tensor(np.zeros((0, 3))), op)(axis=0)
-    assert getattr(mg.Tensor(np.zeros((0, 3))), op)(axis=1).shape == (0,)
+    kept = (0, 3) if "softmax" in op else (0,)
+    assert getattr(mg.Tensor(np.zeros((0, 3))), op)(axis=1).shape == kept
 
 
 def test_var_needs_more_values_than_ddof() -> None:
@@ -281,6 +375,38 @@ ERRORS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (lambda x: x.stack(np.ones((2, 2))), ValueError, r"stack of shape \(2, 3\) and \(2, 2\)"),
     (lambda x: x[2], IndexError, r"getitem of shape \(2, 3\): index 2 is out of bounds"),
     (lambda x: x[0, 0, 0], IndexError, "too many indices"),
+    (lambda x: x.gelu("fast"), ValueError, 'approximate must be "none" or "tanh"; .* \'fast\''),
+    (lambda x: x.softmax(2), ValueError, r"softmax of shape \(2, 3\): axis 2"),
+    (lambda x: x.cumsum(2), ValueError, r"cumsum of shape \(2, 3\): axis 2"),
+    (lambda x: x.prod(2), ValueError, r"prod of shape \(2, 3\): axis 2"),
+    (lambda x: x.norm((0, 0)), ValueError, r"norm of shape \(2, 3\): duplicate value in 'axis'"),
+    (lambda x: x.moveaxis(0, 2), ValueError, r"moveaxis of shape \(2, 3\): destination: axis 2"),
+    (lambda x: x.flip(2), ValueError, r"flip of shape \(2, 3\): axis 2"),
+    (lambda x: x.roll(1, 2), ValueError, r"roll of shape \(2, 3\): axis 2"),
+    (lambda x: x.pad(-1), ValueError, r"pad of shape \(2, 3\): index can't contain negative"),
+    (lambda x: x.pad((1, 2, 3)), ValueError, r"pad of shape \(2, 3\)"),
+    (lambda x: x.pad(1, "edge"), ValueError, 'mode must be "constant", .* received \'edge\''),
+    (lambda x: x.take(6), IndexError, r"take of shape \(2, 3\): index 6 is out of bounds"),
+    (lambda x: x.take(0, 2), ValueError, r"take of shape \(2, 3\): axis 2"),
+    (lambda x: x.take_along_axis([0], 0), ValueError, r"take_along_axis of shape \(2, 3\): "),
+    (lambda x: x.take_along_axis([[0]], 2), ValueError, r"indices of shape \(1, 1\) and axis 2"),
+    (lambda x: x.take_along_axis([[3]], 0), IndexError, "index 3 is out of bounds"),
+    (lambda x: x.split(2, 1), ValueError, "array split does not result in an equal division"),
+    (lambda x: x.split(2, 2), ValueError, "axis 2 is out of bounds"),
+    (lambda x: x.repeat(2, 2), ValueError, "axis 2 is out of bounds"),
+    (lambda x: x.repeat([1, 2, 3], 0), ValueError, "could not be broadcast"),
+    (lambda x: x.trace(0, 0, 2), ValueError, "axis 2 is out of bounds"),
+    (lambda x: x.tensordot(x, 1), ValueError, r"tensordot of shape \(2, 3\) and \(2, 3\): "),
+    (lambda x: x.tensordot(np.ones((1, 2)), 1), ValueError, "shape-mismatch for sum"),
+    (lambda x: x.inner(np.ones(2)), ValueError, r"tensordot of shape \(2, 3\) and \(2,\)"),
+    (lambda x: np.einsum("ij,jk", x), ValueError, r'"ij,jk" is for 2 arrays; received 1'),
+    (lambda x: np.einsum("ij,jk", x, x), ValueError, r"einsum of shape \(2, 3\) and \(2, 3\): "),
+    (lambda x: np.einsum("ijk", x), ValueError, r"einsum of shape \(2, 3\): "),
+    (lambda x: np.einsum("i", x), ValueError, r"einsum of shape \(2, 3\): "),
+    (lambda x: np.einsum("ij->k", x), ValueError, r"einsum of shape \(2, 3\): "),
+    (lambda x: np.einsum("ijk...", x), ValueError, r"einsum of shape \(2, 3\): "),
+    (lambda x: np.einsum("...i->i", x), ValueError, "must have the ellipsis of the inputs"),
+    (lambda x: np.einsum("i1", x), ValueError, r"einsum of shape \(2, 3\): "),
     (lambda x: x.clip(), ValueError, "needs a minimum, a maximum or both"),
 ]  # fmt: skip
 
@@ -316,7 +442,8 @@ def test_linear_promotes_what_has_another_dtype() -> None:
     assert ops.linear(x, weight, bias)[0].dtype == np.float64
     assert ops.linear(x, weight.astype(float), bias.astype(np.float32))[0].dtype == np.float64
     value = mg.apply(ops.linear, [[1, 2, 3]], mg.Tensor(weight, requires_grad=True), [1, 2])
-    assert (value.dtype, value.data.tolist()) == (np.float32, [[7, 8]])
+    assert value.dtype == np.float32
+    assert value.data.tolist() == [[7, 8]]
     assert mg.apply(ops.linear, [1, 2], [[1], [2]], [0.5]).data.tolist() == [5.5]
 
 

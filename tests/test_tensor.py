@@ -428,6 +428,30 @@ def test_operators_reflect() -> None:
         lambda a, t: np.var(t, 1),
         lambda a, t: np.matmul(a.T, t), lambda a, t: np.tanh(t), lambda a, t: np.negative(t),
         lambda a, t: np.divide(t, a), lambda a, t: np.min(t, keepdims=True), lambda a, t: np.sin(t),
+        lambda a, t: np.log1p(t * t), lambda a, t: np.logaddexp(a, t), lambda a, t: np.arctan(t),
+        lambda a, t: np.reciprocal(t), lambda a, t: np.round(t, 1), lambda a, t: np.around(t),
+        lambda a, t: np.floor(t + 0.5), lambda a, t: np.sign(t), lambda a, t: np.log2(t * t),
+        lambda a, t: np.prod(t), lambda a, t: np.prod(t, axis=0), lambda a, t: np.cumsum(t),
+        lambda a, t: np.cumsum(t, 1), lambda a, t: np.std(t, 0, ddof=1), lambda a, t: np.std(t),
+        lambda a, t: np.linalg.norm(t), lambda a, t: np.linalg.norm(t, axis=1, keepdims=True),
+        lambda a, t: np.linalg.norm(t, 2, 0), lambda a, t: np.linalg.norm(t, axis=(0, 1)),
+        lambda a, t: np.linalg.norm(t[0], ord=2), lambda a, t: np.moveaxis(t, 0, 1),
+        lambda a, t: np.ravel(t), lambda a, t: np.flip(t), lambda a, t: np.flip(t, 1),
+        lambda a, t: np.roll(t, 2), lambda a, t: np.roll(t, 1, axis=1), lambda a, t: np.pad(t, 1),
+        lambda a, t: np.pad(t, ((1, 0), (0, 2)), "constant", constant_values=9),
+        lambda a, t: np.pad(t, (1, 2), constant_values=((1, 2), (3, 4))),
+        lambda a, t: np.repeat(t, 2), lambda a, t: np.repeat(t, [1, 2], axis=0),
+        lambda a, t: np.tile(t, 2), lambda a, t: np.tile(t, (2, 1, 2)),
+        lambda a, t: np.split(t, 2)[1], lambda a, t: np.split(t, [1], axis=1)[1],
+        lambda a, t: np.take(t, [0, 5, 0]), lambda a, t: np.take(t, np.array([[1, 1]]), axis=1),
+        lambda a, t: np.take_along_axis(t, np.array([[2], [0]]), 1), lambda a, t: np.tril(t),
+        lambda a, t: np.take_along_axis(t, np.array([2, 0]), None), lambda a, t: np.triu(t, k=1),
+        lambda a, t: np.einsum("ij,kj->ik", t, a), lambda a, t: np.einsum("ij,ij", a, t),
+        lambda a, t: np.einsum("ij,ij->", t, t), lambda a, t: np.einsum("ij,i,kj", t, t[:, 0], a),
+        lambda a, t: np.einsum("...j -> ...", t, optimize=True), lambda a, t: np.trace(t),
+        lambda a, t: np.trace(t, 1), lambda a, t: np.tensordot(t, a, 2),
+        lambda a, t: np.tensordot(a, t, axes=([0, 1], [0, 1])), lambda a, t: np.outer(t, a),
+        lambda a, t: np.outer(a[0], t), lambda a, t: np.inner(a, t), lambda a, t: np.inner(t, 3),
     ],
 )  # fmt: skip
 def test_numpy_functions_give_tensors_with_gradients(call: Any) -> None:
@@ -443,17 +467,50 @@ def test_numpy_functions_give_tensors_with_gradients(call: Any) -> None:
 
 
 def test_every_op_that_numpy_has_is_reached_through_numpy() -> None:
-    constants: dict[str, tuple[Any, ...]] = {
-        "broadcast_to": ((2, 2, 3),), "expand_dims": (0,), "reshape": ((3, 2),),
-        "swapaxes": (0, 1), "clip": (-1, 1), "astype": (np.float32,),
+    t = leaf()
+    arguments: dict[str, tuple[Any, ...]] = {
+        "broadcast_to": (t, (2, 2, 3)), "expand_dims": (t, 0), "reshape": (t, (3, 2)),
+        "swapaxes": (t, 0, 1), "clip": (t, -1, 1), "astype": (t, np.float32), "matmul": (t, t.T),
+        "where": (X > 0, t, 0), "concatenate": ([t, t],), "stack": ([t, t],), "pad": (t, 1),
+        "moveaxis": (t, 0, 1), "roll": (t, 1), "take": (t, 0),
+        "take_along_axis": (t, np.zeros((2, 1), int), 1), "einsum": ("ij", t), "tensordot": (t, t),
     }  # fmt: skip
     for name in mg.ops.ALL:
         function = getattr(np, name, None)
-        if function is None or name in ("where", "concatenate", "stack"):
-            continue
-        arrays = (leaf(),) * (function.nin if isinstance(function, np.ufunc) else 1)
-        arrays = (leaf(), leaf().T) if name == "matmul" else arrays
-        assert type(function(*arrays, *constants.get(name, ()))) is mg.Tensor, name
+        if function is not None:
+            count = function.nin if isinstance(function, np.ufunc) else 1
+            assert type(function(*arguments.get(name, (t,) * count))) is mg.Tensor, name
+
+
+def test_functions_of_the_order_of_values_give_arrays() -> None:
+    t = leaf()
+    for value, expected in [
+        (np.argmax(t), 4), (t.argmax(), 4), (t.argmax(axis=1), [2, 1]),
+        (np.argmin(t, 0), [0, 0, 1]), (t.argmin(), 5),
+        (np.argsort(t), [[1, 0, 2], [2, 0, 1]]), (t.argsort(0), [[0, 0, 1], [1, 1, 0]]),
+        (np.any(t, axis=0), [True] * 3), (np.all(t), True), (mg.Tensor([0, 1]).all(), False),
+        (mg.Tensor([0, 0]).any(), False), (np.argmax(t, axis=1, keepdims=True), [[2], [1]]),
+    ]:  # fmt: skip
+        assert not isinstance(value, mg.Tensor)
+        assert value.tolist() == expected
+    assert mg.Tensor.argmax.__doc__ == "Return numpy.argmax of the values: an array, no tensor."
+
+
+def test_items_cannot_be_set() -> None:
+    t = leaf()
+    for index in (0, (0, 1), slice(None), t > 0):
+        with pytest.raises(TypeError, match=r"cannot be written into.*np\.where.*\.data"):
+            t[index] = 1
+    t.data[0, 0] = 7
+    assert t[0, 0].item() == 7
+
+
+def test_indices_counts_and_lengths_may_be_tensors_without_gradient() -> None:
+    t = leaf()
+    assert t.take(mg.Tensor([0, 5])).data.tolist() == [1, -6]
+    assert t.take_along_axis(mg.Tensor([[1], [0]])).data.tolist() == [[-2], [4]]
+    assert t.repeat(mg.Tensor([0, 2]), 0).shape == (2, 3)
+    assert [part.shape for part in t.split(mg.Tensor([1]), 1)] == [(2, 1), (2, 2)]
 
 
 def test_shape_ndim_and_size_are_asked_through_numpy_too() -> None:
@@ -473,6 +530,12 @@ def add_into(array: Any, t: Any) -> None:
         (lambda a, t: np.add.accumulate(t), "numpy.add.accumulate"),
         (lambda a, t: np.add(t, t, out=a), "numpy.add with out="),
         (lambda a, t: add_into(a, t), "numpy.add with out="),
+        (lambda a, t: np.sort(t), "numpy.sort "),
+        (lambda a, t: np.array_split(t, 2), "numpy.array_split "),
+        (lambda a, t: np.linalg.norm(t, 1), "numpy.linalg.norm with ord=1 "),
+        (lambda a, t: np.linalg.norm(t, 2), "numpy.linalg.norm with ord=2 "),
+        (lambda a, t: np.linalg.norm(t, "nuc"), "numpy.linalg.norm with ord='nuc' "),
+        (lambda a, t: np.linalg.norm(t, 2, (0, 1)), "numpy.linalg.norm with ord=2 "),
         (lambda a, t: np.isnan(t), "numpy.isnan "),
         (lambda a, t: np.array_equal(a, t), "numpy.array_equal "),
     ],
@@ -485,6 +548,14 @@ def test_numpy_functions_without_rules_are_refused_by_name(call: Any, name: str)
 def test_options_that_ops_lack_are_refused_by_name() -> None:
     with pytest.raises(TypeError, match="dtype"):
         np.sum(leaf(), dtype=np.float32)
+    with pytest.raises(TypeError, match="out"):
+        np.einsum("ij", leaf(), out=X.copy())
+    with pytest.raises(TypeError, match="takes subscripts such as"):
+        np.einsum(leaf(), [0, 1])
+    with pytest.raises(ValueError, match='mode must be "constant"'):
+        np.pad(leaf(), 1, mode="edge")
+    with pytest.raises(TypeError, match="order"):
+        np.ravel(leaf(), order="F")
     with pytest.raises(TypeError, match="axsi"):
         np.stack([leaf()], axsi=1)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match=r"sum\(\) takes from 1 to 2 positional arguments"):

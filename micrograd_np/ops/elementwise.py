@@ -1,11 +1,13 @@
 """Elementwise ops: each entry of the value depends on one entry of each argument."""
 
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .common import Array, Result, number, scalar
+from .common import Array, Result, floating, number, scalar
 
 
 def add(x: Array, y: Array) -> Result:
@@ -45,9 +47,34 @@ def exp(x: Array) -> Result:
     return value, (lambda g: g * value,)
 
 
+def expm1(x: Array) -> Result:
+    """e**x - 1, exact near 0; d/dx = e**x."""
+    return np.expm1(x), (lambda g: g * np.exp(x),)
+
+
 def log(x: Array) -> Result:
     """Natural logarithm of x; d/dx = 1 / x."""
     return np.log(x), (lambda g: g / x,)
+
+
+def log1p(x: Array) -> Result:
+    """Natural logarithm of 1 + x, exact near 0; d/dx = 1 / (1 + x)."""
+    return np.log1p(x), (lambda g: g / (x + number(1, x.dtype)),)
+
+
+def log2(x: Array) -> Result:
+    """Logarithm of x to the base 2; d/dx = 1 / (x log 2)."""
+    return np.log2(x), (lambda g: g / (x * number(math.log(2), x.dtype)),)
+
+
+def logaddexp(x: Array, y: Array) -> Result:
+    """log(e**x + e**y); d/dx = sigmoid(x - y), d/dy = sigmoid(y - x)."""
+
+    def share(g: Array, of: Array, other: Array) -> Array:
+        equal = of == other  # which includes infinities, whose difference is not 0
+        return g * _sigmoid(np.where(equal, number(0, g.dtype), of - other))
+
+    return np.logaddexp(x, y), (lambda g: share(g, x, y), lambda g: share(g, y, x))
 
 
 def sqrt(x: Array) -> Result:
@@ -59,6 +86,12 @@ def sqrt(x: Array) -> Result:
 def square(x: Array) -> Result:
     """x * x; d/dx = 2 x."""
     return x * x, (lambda g: g * (x + x),)
+
+
+def reciprocal(x: Array) -> Result:
+    """1 / x; d/dx = -1 / x**2."""
+    value = np.reciprocal(x)
+    return value, (lambda g: -g * (value * value),)
 
 
 def power(x: Array, y: Array) -> Result:
@@ -108,6 +141,27 @@ def cos(x: Array) -> Result:
     return np.cos(x), (lambda g: -g * np.sin(x),)
 
 
+def tan(x: Array) -> Result:
+    """Tangent of x, in radians; d/dx = 1 + tan(x)**2."""
+    value = np.tan(x)
+    return value, (lambda g: g * (number(1, g.dtype) + value * value),)
+
+
+def arctan(x: Array) -> Result:
+    """Angle in radians whose tangent is x; d/dx = 1 / (1 + x**2)."""
+    return np.arctan(x), (lambda g: g / (number(1, g.dtype) + x * x),)
+
+
+def sinh(x: Array) -> Result:
+    """Hyperbolic sine of x; d/dx = cosh(x)."""
+    return np.sinh(x), (lambda g: g * np.cosh(x),)
+
+
+def cosh(x: Array) -> Result:
+    """Hyperbolic cosine of x; d/dx = sinh(x)."""
+    return np.cosh(x), (lambda g: g * np.sinh(x),)
+
+
 def tanh(x: Array) -> Result:
     """Hyperbolic tangent of x; d/dx = 1 - tanh(x)**2."""
     value = np.tanh(x)
@@ -116,16 +170,162 @@ def tanh(x: Array) -> Result:
 
 def sigmoid(x: Array) -> Result:
     """1 / (1 + exp(-x)), the logistic function; d/dx = sigmoid(x) (1 - sigmoid(x))."""
+    value = _sigmoid(x)
+
+    def to_x(g: Array) -> Array:
+        # In this order the products are those of the error-weighted derivative, bit for bit.
+        slope: Array = g * value
+        slope *= number(1, value.dtype) - value
+        return slope
+
+    return value, (to_x,)
+
+
+def _sigmoid(x: Array) -> Array:
+    """Evaluate sigmoid(x), in place but for one array."""
     value = np.asarray(np.negative(x if x.dtype.kind == "f" else x.astype(float)))
     one = number(1, value.dtype)
     np.exp(value, value)
     np.add(value, one, value)
     np.divide(one, value, value)
+    return value
+
+
+def softplus(x: Array) -> Result:
+    """log(1 + e**x), a smooth relu; d/dx = sigmoid(x)."""
+    x = floating(x)
+    # max(x, 0) + log(1 + e**-|x|) by passes that are a tenth as long as np.logaddexp
+    value = np.asarray(np.abs(x))
+    np.negative(value, value)
+    np.exp(value, value)
+    np.log1p(value, value)
+    value += np.maximum(x, number(0, x.dtype))
+    return value, (lambda g: g * _sigmoid(x),)
+
+
+def silu(x: Array) -> Result:
+    """x sigmoid(x), also known as swish; d/dx = sigmoid(x) (1 + x (1 - sigmoid(x))).
+
+    Elfwing, Uchibe and Doya, "Sigmoid-weighted linear units" (2018).
+    """
+    x = floating(x)
+    gate = _sigmoid(x)
+    value = _finite(x, above=False)
+    value *= gate
 
     def to_x(g: Array) -> Array:
-        # In this order the products are those of the error-weighted derivative, bit for bit.
-        slope: Array = g * value
-        slope *= one - value
+        one = number(1, gate.dtype)
+        slope = one - gate
+        slope *= _finite(x)
+        slope += one
+        slope *= gate
+        slope *= g
+        return slope
+
+    return value, (to_x,)
+
+
+def _finite(x: Array, above: bool = True) -> Array:
+    """Copy x with its infinities (the positive ones if `above`) limited: 0 times them is 0."""
+    limits = np.finfo(x.dtype)
+    value = np.asarray(np.maximum(x, number(limits.min, x.dtype)))
+    return np.minimum(value, number(limits.max, x.dtype), out=value) if above else value
+
+
+def erf(x: Array) -> Result:
+    """Error function: 2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x.
+
+    d/dx = 2 / sqrt(pi) exp(-x**2). Double precision evaluates `math.erf` for each entry, single
+    precision a fast formula that is good to 4 units in the last place.
+    """
+    x = floating(x)
+
+    def to_x(g: Array) -> Array:
+        slope = _gaussian(x, 1, 2 / math.sqrt(math.pi))
+        slope *= g
+        return slope
+
+    return _by_entry(math.erf, x) if x.itemsize > 4 else _tanh_of_odd(x, _ERF), (to_x,)
+
+
+# The polynomial p(x**2), coefficients from the last to the first, that makes tanh(x p(x**2)) the
+# nearest to erf(x): the relative error is 1e-7 at most.
+_ERF = (
+    1.41852506e-07, -5.66848117e-06, 8.76373658e-05, -6.19784774e-04, -1.91830651e-04,
+    1.02769056e-01, 1.12837927e00,
+)  # fmt: skip
+# The same for erf(x / sqrt(2)), and what is widely used in its place.
+_NORMAL = {
+    "none": tuple(c / math.sqrt(2) ** (13 - 2 * i) for i, c in enumerate(_ERF)),
+    "tanh": (0.044715 * math.sqrt(2 / math.pi), math.sqrt(2 / math.pi)),
+}
+
+
+def _tanh_of_odd(x: Array, coefficients: Sequence[float]) -> Array:
+    """Evaluate tanh(x p(x**2)), at least in single precision."""
+    wide = np.asarray(x, np.float32) if x.itemsize < 4 else x
+    value = _polynomial(wide * wide, coefficients)
+    value *= wide
+    return np.asarray(np.tanh(value, value), x.dtype)
+
+
+def _polynomial(x: Array, coefficients: Sequence[float]) -> Array:
+    """Evaluate a polynomial, in place: every pass counts."""
+    first, *middle, last = (number(c, x.dtype) for c in coefficients)
+    value = np.asarray(x * first)
+    for coefficient in middle:
+        value += coefficient
+        value *= x
+    value += last
+    return value
+
+
+def _by_entry(function: Callable[[float], float], x: Array) -> Array:
+    return np.fromiter(map(function, x.ravel().tolist()), x.dtype, x.size).reshape(x.shape)
+
+
+def _gaussian(x: Array, factor: float, height: float) -> Array:
+    """Evaluate height exp(-factor x**2)."""
+    value = np.asarray(x * x)
+    value *= number(-factor, value.dtype)
+    np.exp(value, value)
+    value *= number(height, value.dtype)
+    return value
+
+
+def gelu(x: Array, *, approximate: str = "none") -> Result:
+    """x P(x) with the distribution function of the standard normal, P(x) = (1 + erf(x/√2)) / 2.
+
+    d/dx = P(x) + x P'(x). With approximate "tanh" the erf gives way to a tanh: P(x) is
+    (1 + tanh(√(2/π) (x + 0.044715 x**3))) / 2. Hendrycks and Gimpel, "Gaussian error linear
+    units" (2016).
+    """
+    if approximate not in _NORMAL:
+        raise ValueError(f'approximate must be "none" or "tanh"; received {approximate!r}')
+    x = floating(x)
+    one = number(1, x.dtype)
+    # Beyond ±200 the probability is 0 or 1, and 0 times an infinity shall be 0.
+    value = np.asarray(np.maximum(x, number(-200, x.dtype)))
+    if approximate == "none" and x.itemsize > 4:
+        probability = _by_entry(math.erfc, value * number(-math.sqrt(0.5), x.dtype))
+    else:
+        probability = _tanh_of_odd(value, _NORMAL[approximate])
+        probability += one
+    probability *= number(0.5, x.dtype)
+    value *= probability
+
+    def to_x(g: Array) -> Array:
+        near = np.clip(x, number(-200, x.dtype), number(200, x.dtype))
+        if approximate == "none":
+            slope = _gaussian(near, 0.5, math.sqrt(0.5 / math.pi))
+        else:
+            cubic, linear = _NORMAL[approximate]
+            slope = _polynomial(near * near, (6 * cubic, 2 * linear))
+            slope *= probability
+            slope *= one - probability
+        slope *= near
+        slope += probability
+        slope *= g
         return slope
 
     return value, (to_x,)
@@ -135,6 +335,37 @@ def relu(x: Array) -> Result:
     """max(x, 0); d/dx = 1 where x > 0, else 0 (also at 0)."""
     value = np.maximum(x, number(0, x.dtype))
     return value, (lambda g: g * (value != 0),)  # which holds for NaN too
+
+
+def leaky_relu(x: Array, *, negative_slope: float = 0.01) -> Result:
+    """max(x, 0) + negative_slope min(x, 0); d/dx = 1 where x > 0, else the slope (also at 0)."""
+    x = floating(x)
+    slope, zero = scalar(negative_slope, x.dtype), number(0, x.dtype)
+    value = np.asarray(np.minimum(x, zero))
+    value *= slope
+    value += np.maximum(x, zero)
+    return value, (lambda g: g * _one_or(slope, x > 0),)
+
+
+def elu(x: Array, *, alpha: float = 1.0) -> Result:
+    """x where x > 0, else alpha (e**x - 1); d/dx = 1 where x > 0, else alpha e**x (also at 0).
+
+    Clevert, Unterthiner and Hochreiter, "Exponential linear units" (2016).
+    """
+    x = floating(x)
+    scale, zero = scalar(alpha, x.dtype), number(0, x.dtype)
+    value = np.asarray(np.minimum(x, zero))
+    np.expm1(value, value)
+    value *= scale
+    value += np.maximum(x, zero)
+    return value, (lambda g: g * np.exp(np.minimum(x, zero)) * _one_or(scale, x > 0),)
+
+
+def _one_or(other: Array, condition: Array) -> Array:
+    """1 where the condition holds, else the other number: exact, and faster than a selection."""
+    factor = np.asarray(~condition * other)
+    factor += condition
+    return factor
 
 
 def maximum(x: Array, y: Array) -> Result:
@@ -150,6 +381,25 @@ def minimum(x: Array, y: Array) -> Result:
 def _won(g: Array, wins: Array, ties: Array) -> Array:
     share: Array = g * wins + g * number(0.5, g.dtype) * ties
     return share
+
+
+def sign(x: Array) -> Result:
+    """-1, 0 or 1; the gradient is 0."""
+    return np.sign(x), (_no_gradient,)
+
+
+def floor(x: Array) -> Result:
+    """Largest integer that is at most x; the gradient is 0."""
+    return np.floor(x), (_no_gradient,)
+
+
+def round(x: Array, *, decimals: int = 0) -> Result:
+    """x to the given number of decimals, a half to the even neighbour; the gradient is 0."""
+    return np.round(x, decimals), (_no_gradient,)
+
+
+def _no_gradient(g: Array) -> Array:
+    return np.zeros(g.shape, g.dtype)
 
 
 def clip(

@@ -1,16 +1,19 @@
 """Reductions: ops that take an axis, several axes or all of them away."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .common import Array, Axis, Result, floating, number
+from .products import ones
 
 # NumPy's own methods, at half the cost of np.sum, np.max and np.min.
 _add: Callable[..., Any] = np.add.reduce
 _maximum: Callable[..., Any] = np.maximum.reduce
 _minimum: Callable[..., Any] = np.minimum.reduce
+_multiply: Callable[..., Any] = np.multiply.reduce
 
 
 def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
@@ -46,6 +49,133 @@ def var(x: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
         return centred * share
 
     return squares / divisor, (to_x,)
+
+
+def std(x: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Result:
+    """Square root of the variance; d/dx = (x - mean) / (n - ddof) / std, but 0 where std is 0."""
+    variance, (to_x,) = var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    value = np.sqrt(variance)
+    return value, (lambda g: to_x(_divided(g, value + value)),)
+
+
+def norm(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """Square root of the sum of squares over `axis`; d/dx = x / norm, but 0 where norm is 0."""
+    x = floating(x)
+    value = np.sqrt(_add(x * x, axis=axis, keepdims=keepdims))
+    return value, (lambda g: x * _divided(g, value).reshape(_kept(x, axis)),)
+
+
+def _divided(g: Array, value: Array) -> Array:
+    """g / value, but 0 where the value is 0."""
+    return np.asarray(g / np.where(value == 0, number(np.inf, g.dtype), value))
+
+
+def prod(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """Product over `axis`; d/dx = the product of the other factors, whatever zeros there are."""
+
+    def to_x(g: Array) -> Array:
+        kept = _kept(x, axis)
+        axes = [i for i, n in enumerate(x.shape) if n != kept[i]]
+        last = range(-len(axes), 0)
+        factors = np.moveaxis(x, axes, last)
+        rows = factors.reshape(
+            *factors.shape[: x.ndim - len(axes)], math.prod(x.shape[i] for i in axes)
+        )
+        others = _before(rows) * _before(rows[..., ::-1])[..., ::-1]
+        return np.moveaxis(others.reshape(factors.shape), last, axes) * g.reshape(kept)
+
+    return _multiply(x, axis=axis, keepdims=keepdims), (to_x,)
+
+
+def _before(rows: Array) -> Array:
+    """Return for each entry the product of those before it in its row."""
+    products = np.ones_like(rows)
+    np.multiply.accumulate(rows[..., :-1], axis=-1, out=products[..., 1:])
+    return products
+
+
+def cumsum(x: Array, *, axis: int | None = None) -> Result:
+    """Sum the entries up to each one, along `axis` or, with None, flattened in C order."""
+
+    def to_x(g: Array) -> Array:
+        along = 0 if axis is None else axis
+        return np.flip(np.cumsum(np.flip(g, along), along), along).reshape(x.shape)
+
+    return np.cumsum(x, axis), (to_x,)
+
+
+def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """log of the sum of e**x over `axis`, without overflow; d/dx = softmax(x).
+
+    Where all entries are -inf it is -inf, and the gradient is NaN.
+    """
+    powers, largest = _below_largest(floating(x), axis)
+    np.exp(powers, powers)
+    total = _total(powers, axis)
+    value = np.log(total) + largest
+    return value if keepdims else value.squeeze(axis), (
+        lambda g: powers * (g.reshape(total.shape) / total),
+    )
+
+
+def softmax(x: Array, *, axis: int = -1) -> Result:
+    """e**x divided by its sum over `axis`; d/dx = g s - s sum(g s) for the value s.
+
+    Entries of inf share 1 equally. Where all entries are -inf the value is NaN.
+    """
+    value, _ = _below_largest(floating(x), axis)
+    np.exp(value, value)
+    value /= _total(value, axis)
+
+    def to_x(g: Array) -> Array:
+        slope = g * value
+        slope -= value * _total(slope, axis)
+        return slope
+
+    return value, (to_x,)
+
+
+def log_softmax(x: Array, *, axis: int = -1) -> Result:
+    """x - logsumexp(x) over `axis`, the logarithm of softmax; d/dx = g - softmax(x) sum(g).
+
+    Entries of inf share the probability equally. Where all entries are -inf the value is NaN.
+    """
+    value, _ = _below_largest(floating(x), axis)
+    value -= np.log(_total(np.exp(value), axis))
+
+    def to_x(g: Array) -> Array:
+        share = np.asarray(np.exp(value))
+        share *= _total(g, axis)
+        return np.asarray(np.subtract(g, share, share))
+
+    return value, (to_x,)
+
+
+def _below_largest(x: Array, axis: Axis) -> tuple[Array, Array]:
+    """Return x minus its largest entry over `axis`, and that entry: their e**x do not overflow."""
+    largest = _largest(x, axis)
+    if not np.isfinite(largest).all():
+        zero, inf = number(0, x.dtype), number(np.inf, x.dtype)
+        x = np.where(largest == inf, np.where(x == inf, zero, -inf), x)
+        return np.asarray(x - np.where(np.isfinite(largest), largest, zero)), largest
+    return np.asarray(x - largest), largest
+
+
+def _largest(x: Array, axis: Axis) -> Array:
+    """Find the largest over `axis`, which is kept; of short rows in a tenth of the time."""
+    if x.ndim > 1 and axis in (-1, x.ndim - 1) and 0 < x.shape[-1] <= 64:
+        columns = np.ascontiguousarray(x.reshape(-1, x.shape[-1]).T)
+        return np.asarray(_maximum(columns, axis=0)).reshape(*x.shape[:-1], 1)
+    return np.asarray(_maximum(x, axis=axis, keepdims=True))
+
+
+def _total(x: Array, axis: Axis) -> Array:
+    """Sum over `axis`, which is kept; a product with ones sums rows in a third of the time."""
+    if x.ndim and axis in (-1, x.ndim - 1):
+        rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+        sums: Array = rows.dot(ones(x.shape[-1], x.dtype))
+        return sums.reshape(*x.shape[:-1], 1)
+    return np.asarray(_add(x, axis=axis, keepdims=True))
 
 
 def max(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:

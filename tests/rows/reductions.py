@@ -1,11 +1,12 @@
 """Rows of the reductions."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from . import Row, numbers, sum_by_hand
+from . import Inputs, Row, numbers, sum_by_hand, unary
 
 REDUCTIONS: list[dict[str, Any]] = [
     {}, {"axis": 0}, {"axis": -1}, {"axis": (0, 2)}, {"axis": 1, "keepdims": True},
@@ -32,6 +33,30 @@ def rows() -> Iterator[Row]:
                 lambda x, k=kwargs, d=ddof: var_by_hand(x, d, **k),
                 cube[:2],
             )
+            yield Row(
+                "std",
+                lambda x, k=kwargs, d=ddof: x.std(ddof=d, **k),
+                lambda x, k=kwargs, d=ddof: var_by_hand(x, d, **k) ** 0.5,
+                cube[:2],
+            )
+        yield Row(
+            "norm",
+            lambda x, k=kwargs: x.norm(**k),
+            lambda x, k=kwargs: sum_by_hand(x * x, **k) ** 0.5,
+            cube,
+        )
+        yield Row(
+            "prod",
+            lambda x, k=kwargs: x.prod(**k),
+            lambda x, k=kwargs: prod_by_hand(x, **k),
+            [*cube, *with_zeros()],
+        )
+        yield Row(
+            "logsumexp",
+            lambda x, k=kwargs: x.logsumexp(**k),
+            lambda x, k=kwargs: np.log(sum_by_hand(np.exp(x), **k)),
+            cube,
+        )
         yield Row(
             "max",
             lambda x, k=kwargs: x.max(**k),
@@ -44,7 +69,45 @@ def rows() -> Iterator[Row]:
             lambda x, k=kwargs: sum_by_hand(x * is_largest(-x, **k), **k),
             cube,
         )
-    for op in ("sum", "mean", "max", "min"):
+    short, long = numbers((2, 3, 4), (2, 70))
+    for axis in (-1, 0, 1):
+        every: list[Inputs] = [(short,), (short.T,), (long,), (long[:, ::-2],)]
+        yield Row(
+            "softmax",
+            lambda x, a=axis: x.softmax(a),
+            lambda x, a=axis: np.exp(x) / sum_by_hand(np.exp(x), a, True),
+            every,
+        )
+        yield Row(
+            "log_softmax",
+            lambda x, a=axis: x.log_softmax(axis=a),
+            lambda x, a=axis: x - np.log(sum_by_hand(np.exp(x), a, True)),
+            every,
+        )
+        yield Row(
+            "logsumexp",
+            lambda x, a=axis: x.logsumexp(a),
+            lambda x, a=axis: np.log(sum_by_hand(np.exp(x), a)),
+            every[2:],
+        )
+        yield Row("cumsum", lambda x, a=axis: x.cumsum(a), cumsum_by_hand(axis), every)
+    yield Row(
+        "cumsum",
+        lambda x: x.cumsum(),
+        lambda x: np.array([math.fsum(x.ravel()[: i + 1]) for i in range(x.size)]),
+        unary(),
+    )
+    for op in ("softmax", "log_softmax"):
+        yield Row(
+            op,
+            lambda x, op=op: getattr(x, op)(),
+            lambda x, op=op: x * 0 + (op == "softmax"),
+            [numbers(()), numbers((1,)), numbers((0, 1))],
+        )
+        yield Row(op, lambda x, op=op: getattr(x, op)(), lambda x: x.copy(), [numbers((0, 3))])
+    yield Row("norm", lambda x: x.norm(), lambda x: abs(x), [numbers(())])
+    yield Row("prod", lambda x: x.prod(axis=0), lambda x: np.ones(3), [numbers((0, 3))])
+    for op in ("sum", "mean", "max", "min", "prod", "logsumexp"):
         yield Row(op, lambda x, op=op: getattr(x, op)(), lambda x: x.copy(), [numbers(())])
     yield Row("sum", lambda x: x.sum(axis=0), lambda x: np.zeros(3), [numbers((0, 3))])
 
@@ -53,6 +116,31 @@ def var_by_hand(x: Any, ddof: int, axis: Any = None, keepdims: bool = False) -> 
     count = x.size / sum_by_hand(x, axis).size
     centred = x - sum_by_hand(x, axis, True) / count
     return sum_by_hand(centred**2, axis, keepdims) / (count - ddof)
+
+
+def prod_by_hand(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    size = np.abs(x) + (x == 0)
+    signs = np.where(sum_by_hand(x < 0, axis, keepdims) % 2 == 1, -1, 1)
+    no_zero = sum_by_hand(x == 0, axis, keepdims) == 0
+    return np.exp(sum_by_hand(np.log(size), axis, keepdims)) * signs * no_zero
+
+
+def with_zeros() -> list[Inputs]:
+    """One and two zeros in a row, a column, a plane."""
+    (x,) = numbers((2, 3, 4))
+    x[0, 0, 0] = x[1, 2, 1] = x[1, 2, 3] = x[1, 1, 3] = 0
+    return [(x,), (x[:1].T,)]
+
+
+def cumsum_by_hand(axis: int) -> Any:
+    def reference(x: Any) -> Any:
+        rows = np.moveaxis(x, axis, -1)
+        lower = np.array(
+            [[float(j <= i) for j in range(x.shape[axis])] for i in range(x.shape[axis])]
+        )
+        return np.moveaxis((rows[..., None, :] * lower).sum(-1), -1, axis)
+
+    return reference
 
 
 def is_largest(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
