@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import initializers, ops
-from ..ops.convolutions import window_settings
+from ..ops.convolutions import pool_settings, window_settings
 from ..tensor import Tensor, apply
 from .layer import Layer, at_least_one, parameter
 
@@ -171,7 +171,7 @@ class _Pooling(Layer):
     def __init__(
         self, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0
     ) -> None:
-        window_settings(2, kernel_size, kernel_size if stride is None else stride, padding, 1)
+        pool_settings(kernel_size, stride, padding)
         self.kernel_size = kernel_size
         self.stride = stride
         self.padding = padding

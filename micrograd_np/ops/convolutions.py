@@ -208,11 +208,7 @@ def _pooling(
 ) -> tuple[Array, Any, list[Any], bool]:
     """Return x padded, where x is in it, what each place sees, and if no windows overlap."""
     _batch(x, 2)
-    stride = kernel_size if stride is None else stride
-    kernel, steps, _, spread = window_settings(2, kernel_size, stride, 0, 1)
-    pads = _per_axis("padding", padding, 2, 0)
-    if any(2 * pad > length for pad, length in zip(pads, kernel)):
-        raise ValueError(f"padding must be at most half of kernel_size {kernel}; received {pads}")
+    kernel, steps, pads = pool_settings(kernel_size, stride, padding)
     middle: Any = (..., *(slice(pad, pad + n) for pad, n in zip(pads, x.shape[-2:])))
     if any(pads):
         lengths = [n + 2 * pad for pad, n in zip(pads, x.shape[-2:])]
@@ -220,7 +216,7 @@ def _pooling(
         padded[middle] = x
     else:
         padded = x
-    counts = _counts(padded.shape[-2:], kernel, steps, spread)
+    counts = _counts(padded.shape[-2:], kernel, steps, (1, 1))
     looks = [_look(place, steps, counts) for place in np.ndindex(*kernel)]
     return padded, middle, looks, all(s >= k for s, k in zip(steps, kernel))
 
@@ -256,6 +252,16 @@ def window_settings(
         return kernel, steps, [(total // 2, total - total // 2) for total in totals], spread
     pads = _per_axis("padding", 0 if padding == "valid" else padding, axes, 0)
     return kernel, steps, [(pad, pad) for pad in pads], spread
+
+
+def pool_settings(kernel_size: Any, stride: Any, padding: Any) -> tuple[Lengths, Lengths, Lengths]:
+    """Return lengths, steps and padding of a pool's window, by axis."""
+    kernel = _per_axis("kernel_size", kernel_size, 2, 1)
+    steps = kernel if stride is None else _per_axis("stride", stride, 2, 1)
+    pads = _per_axis("padding", padding, 2, 0)
+    if any(2 * pad > length for pad, length in zip(pads, kernel)):
+        raise ValueError(f"padding must be at most half of kernel_size {kernel}; received {pads}")
+    return kernel, steps, pads
 
 
 def _per_axis(name: str, value: Any, axes: int, least: int) -> Lengths:
