@@ -1,6 +1,7 @@
 """Layers: what they hold is found, saved, loaded and shown; what does not fit is named."""
 
 import copy
+import math
 import pickle
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import micrograd_np as mg
+from micrograd_np import ops
 
 
 class Scale(mg.Layer):
@@ -470,9 +472,43 @@ def test_linear_keeps_its_dtype_for_integers_and_its_own(dtype: Any) -> None:
 @pytest.mark.parametrize("shape", [(4, 2), (2,), (), (3, 4), (2, 3, 4)])
 def test_linear_names_itself_and_the_shape_that_does_not_fit(shape: tuple[int, ...]) -> None:
     model = mg.Sequential(mg.Linear(3, 1), mg.Sigmoid())
-    with pytest.raises(ValueError, match=r"Linear\(3, 1\) takes inputs whose last axis is 3") as e:
+    with pytest.raises(ValueError, match=r"^Linear\(3, 1\): ") as caught:
         model(np.ones(shape))
-    assert f"received shape {shape}" in str(e.value)
+    assert f"of shape {shape} and (3, 1)" in str(caught.value)
+
+
+def test_an_error_names_the_innermost_layer_once() -> None:
+    inner = mg.Sequential(mg.Linear(3, 2), mg.Embedding(4, 2))
+    outer = mg.Residual(mg.Sequential(np.tanh, inner))
+    with pytest.raises(ValueError, match=r"^Linear\(3, 2\): matmul of shape") as caught:
+        outer(np.ones((2, 4)))
+    assert not any(name in str(caught.value) for name in ("Residual", "Sequential", "Embedding"))
+    assert type(caught.value) is ValueError
+    assert isinstance(caught.value.__cause__, ValueError)
+    with pytest.raises(IndexError, match=r"^Embedding\(4, 2\): embedding of shape \(4, 2\)") as e:
+        mg.Sequential(inner[1:])([4])
+    assert type(e.value) is IndexError
+
+
+def test_an_error_in_a_function_names_the_layer_that_calls_it() -> None:
+    with pytest.raises(ValueError, match=r"^Sequential\(\): matmul of shape \(2, 3\) and"):
+        mg.Sequential(lambda x: x @ np.ones((2, 2)))(np.ones((2, 3)))
+
+
+class OwnError(ValueError):
+    """An exception of a user's own."""
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError("x"), KeyError("x"), RuntimeError("x"), KeyboardInterrupt(), OwnError("x")]
+)
+def test_exceptions_of_other_kinds_pass_unchanged(error: BaseException) -> None:
+    def fail(x: mg.Tensor) -> mg.Tensor:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        mg.Sequential(mg.Sequential(fail))(1.0)
+    assert caught.value is error
 
 
 @pytest.mark.parametrize(
@@ -536,17 +572,187 @@ def test_weight_init_makes_the_weights() -> None:
         mg.Linear(3.0, 1, weight_init=lambda shape, rng: np.ones((3, 1)))  # type: ignore[arg-type]
 
 
+def test_repr_shows_none_where_another_value_is_the_default() -> None:
+    class Limited(mg.Layer):
+        def __init__(self, first: Any, limit: float | None = 0.5, bias: bool = True) -> None:
+            self.first, self.limit, self.bias = first, limit, None
+
+    assert repr(Limited(None)) == "Limited(None, bias=False)"
+    assert repr(Limited(1, None)) == "Limited(1, limit=None, bias=False)"
+
+
+def test_residual_adds_its_input_and_refuses_another_shape() -> None:
+    x = np.random.default_rng(0).standard_normal((2, 3))
+    np.testing.assert_allclose(mg.Residual(np.tanh, np.square)(x).data, x + np.tanh(x) ** 2)
+    assert np.array_equal(mg.Residual()(x).data, 2 * x)
+    for layer in (mg.Linear(3, 1), mg.Linear(3, 4)):  # the first would broadcast
+        with pytest.raises(
+            ValueError, match=r"^Residual\(\): the layers must keep .* \(2, 3\) bec"
+        ):
+            mg.Residual(layer)(x)
+    assert isinstance(mg.Residual(np.tanh)[0], np.ufunc)
+
+
 @pytest.mark.parametrize(
-    ("layer", "formula"),
+    ("arguments", "shape"),
     [
-        (mg.Sigmoid(), lambda x: 1 / (1 + np.exp(-x))),
-        (mg.Tanh(), lambda x: (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x))),
-        (mg.ReLU(), lambda x: np.where(x > 0, x, 0)),
+        ((), (2, 60)), ((0,), (120,)), ((1, 2), (2, 12, 5)), ((2,), (2, 3, 20)),
+        ((0, 0), (2, 3, 4, 5)),
+        ((-2, -1), (2, 3, 20)), ((0, -3), (6, 4, 5)), ((-4, 3), (120,)), ((3, 3), (2, 3, 4, 5)),
     ],
+)  # fmt: skip
+def test_flatten_joins_the_axes_it_is_given(arguments: Any, shape: tuple[int, ...]) -> None:
+    x = np.arange(120.0).reshape(2, 3, 4, 5)
+    y = mg.Flatten(*arguments)(x)
+    assert y.shape == shape
+    assert y.data.ravel().tolist() == x.ravel().tolist()
+
+
+@pytest.mark.parametrize("arguments", [(2, 1), (4,), (0, 4), (-5,), (0, -5), (3, -2)])
+def test_flatten_refuses_axes_that_are_not_there(arguments: Any) -> None:
+    with pytest.raises(ValueError, match=r"are to be joined; received \(2, 3, 4, 5\)"):
+        mg.Flatten(*arguments)(np.ones((2, 3, 4, 5)))
+
+
+def test_embedding_takes_rows_and_sums_the_gradients_of_repeated_ones() -> None:
+    layer = mg.Embedding(4, 2, rng=np.random.default_rng(0))
+    y = layer([[3, 0], [3, 3]])
+    assert np.array_equal(y.data, layer.weight.data[[[3, 0], [3, 3]]])
+    y.backward([[[1, 2], [3, 4]], [[10, 20], [100, 200]]])
+    assert layer.weight.grad is not None
+    assert layer.weight.grad.tolist() == [[3, 4], [0, 0], [0, 0], [111, 222]]
+    wide = mg.Embedding(300, 1)
+    assert wide(np.array([1, 255], np.uint8)).shape == (2, 1)
+    assert wide(mg.Tensor(299)).shape == (1,)
+
+
+@pytest.mark.parametrize("padding_idx", [1, -3])
+def test_the_padding_row_starts_as_zeros_and_gets_no_gradient(padding_idx: int) -> None:
+    init = mg.initializers.constant(2)
+    layer = mg.Embedding(4, 2, padding_idx, weight_init=init)
+    assert layer.weight.data.tolist() == [[2, 2], [0, 0], [2, 2], [2, 2]]
+    layer([1, 2, 1]).sum().backward()
+    assert layer.weight.grad is not None
+    assert layer.weight.grad.tolist() == [[0, 0], [0, 0], [1, 1], [0, 0]]
+    layer.weight.data[1] = 5  # as loaded by a state
+    assert layer([1]).data.tolist() == [[5, 5]]
+
+
+@pytest.mark.parametrize("index", [4, -1, 10**12, -(2**63)])
+def test_an_index_that_is_no_row_is_refused(index: int) -> None:
+    layer = mg.Embedding(4, 2)
+    message = f"indices must be at least 0 and below 4; received {index}"
+    with pytest.raises(IndexError, match=f"^Embedding.4, 2.: .*{message}$"):
+        layer([[0, 1], [index, 3]])
+
+
+@pytest.mark.parametrize("indices", [[0.0, 1.0], 1.5, [True, False], np.ones(2, np.float32)])
+def test_indices_that_are_no_integers_are_refused(indices: Any) -> None:
+    with pytest.raises(TypeError, match=r"indices must be integers; received dtype (float|bool)"):
+        mg.Embedding(4, 2)(indices)
+
+
+def test_indices_may_change_before_backward() -> None:
+    layer, indices = mg.Embedding(4, 1), np.array([1, 1])
+    y = layer(indices)
+    indices[:] = 3
+    y.sum().backward()
+    assert layer.weight.grad is not None
+    assert layer.weight.grad.ravel().tolist() == [0, 2, 0, 0]
+
+
+FAULTS: list[tuple[Callable[[], Any], type[Exception], str]] = [
+    (lambda: mg.Embedding(0, 2), ValueError, "num_embeddings must be at least 1; received 0"),
+    (lambda: mg.Embedding(3, 0), ValueError, "embedding_dim must be at least 1; received 0"),
+    (lambda: mg.Embedding(3, 2, 3), ValueError, "padding_idx must be a row of the 3; received 3"),
+    (lambda: mg.Embedding(3, 2, -4), ValueError, "padding_idx must be a row of the 3; received -4"),
+    (lambda: mg.Conv1d(0, 1, 3), ValueError, "in_channels must be at least 1; received 0"),
+    (lambda: mg.Conv2d(1, 0, 3), ValueError, "out_channels must be at least 1; received 0"),
+    (lambda: mg.Conv2d(1, 1, 3, groups=0), ValueError, "groups must be at least 1; received 0"),
+    (lambda: mg.Conv2d(3, 2, 3, groups=2), ValueError, "divide .* received 2, 3 and 2"),
+    (lambda: mg.Conv2d(2, 3, 3, groups=2), ValueError, "divide .* received 2, 2 and 3"),
+    (lambda: mg.Conv2d(1, 1, 0), ValueError, "kernel_size must be .* at least 1, or 2 of them"),
+    (lambda: mg.Conv2d(1, 1, (3, 3, 3)), ValueError, r"received \(3, 3, 3\)"),
+    (lambda: mg.Conv1d(1, 1, (3, 3)), ValueError, "kernel_size must be .* or 1 of them"),
+    (lambda: mg.Conv2d(1, 1, 2.5), TypeError,  # type: ignore[arg-type]
+     "kernel_size must be an integer or 2 of them; received 2.5"),
+    (lambda: mg.Conv2d(1, 1, 3, stride=0), ValueError, "stride must be"),
+    (lambda: mg.Conv2d(1, 1, 3, padding=-1), ValueError, "padding must be .* at least 0"),
+    (lambda: mg.Conv2d(1, 1, 3, padding="full"), TypeError, "padding must be .* received 'full'"),
+    (lambda: mg.Conv2d(1, 1, 3, dilation=(1, 0)), ValueError, "dilation must be"),
+    (lambda: mg.Conv1d(1, 1, 3, 2, "same"), ValueError, '"same" needs stride 1; received .2,'),
+    (lambda: mg.MaxPool2d(0), ValueError, "kernel_size must be"),
+    (lambda: mg.AvgPool2d(2, 0), ValueError, "stride must be"),
+    (lambda: mg.MaxPool2d(2, padding=-1), ValueError, "padding must be"),
+    (lambda: mg.MaxPool2d(2, padding="same"), TypeError,  # type: ignore[arg-type]
+     "padding must be an integer or 2 of them; received 'same'"),
+    (lambda: mg.BatchNorm1d(0), ValueError, "num_features must be at least 1; received 0"),
+    (lambda: mg.LayerNorm(0), ValueError, "normalized_shape must be at least 1; received 0"),
+    (lambda: mg.RMSNorm((2, 0)), ValueError, "normalized_shape must be at least 1; received 0"),
+    (lambda: mg.LSTM(0, 2), ValueError, "input_size must be at least 1; received 0"),
+    (lambda: mg.GRU(3, 0), ValueError, "hidden_size must be at least 1; received 0"),
+    (lambda: mg.RNN(3, 2, 0), ValueError, "num_layers must be at least 1; received 0"),
+    (lambda: mg.MultiHeadAttention(0, 1), ValueError, "embed_dim must be at least 1; received 0"),
+    (lambda: mg.MultiHeadAttention(4, 0), ValueError, "num_heads must be at least 1; received 0"),
+    (lambda: mg.TransformerBlock(4, 2, 0), ValueError, "must be at least 1; received 0"),
+    (lambda: mg.GELU("sigmoid"), ValueError, "\"none\" or \"tanh\"; received 'sigmoid'"),
+    (lambda: mg.Softplus(0), ValueError, "beta must be above 0; received 0"),
+    (lambda: mg.Softplus(math.nan), ValueError, "beta must be above 0; received nan"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "kind", "message"), FAULTS)
+def test_arguments_out_of_their_range_are_refused(make: Any, kind: Any, message: str) -> None:
+    with pytest.raises(kind, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "padding"), [(2, 2), (3, 2), ((3, 1), (1, 1)), ((2, 4), (1, 3))]
 )
-def test_activations_equal_their_formulas(layer: mg.Layer, formula: Any) -> None:
-    x = np.random.default_rng(0).standard_normal((4, 3))
-    np.testing.assert_allclose(layer(x).data, formula(x), rtol=1e-13)
-    assert mg.gradcheck(layer, x)
-    assert layer(x.astype(np.float32)).dtype == np.float32
-    assert layer.state_dict() == {}
+def test_the_padding_of_a_pool_is_at_most_half_of_its_window(kernel: Any, padding: Any) -> None:
+    for kind in (mg.MaxPool2d, mg.AvgPool2d):
+        with pytest.raises(ValueError, match="padding must be at most half of kernel_size"):
+            kind(kernel, padding=padding)
+    for op in (ops.max_pool2d, ops.avg_pool2d):
+        with pytest.raises(ValueError, match=r"^\w+_pool2d of shape .*: padding must be at most"):
+            mg.apply(op, np.ones((1, 6, 6)), kernel_size=kernel, padding=padding)
+
+
+def test_the_gradient_of_a_maximum_passes_nan_and_the_first_of_equal_entries() -> None:
+    x = mg.Tensor([[[1.0, 1, 5, math.nan], [1, 1, 5, 5]]], requires_grad=True)
+    y = mg.MaxPool2d(2)(x)
+    assert y.data[0, 0, 0] == 1
+    assert math.isnan(y.data[0, 0, 1])
+    y.backward([[[2, 3]]])
+    assert x.grad is not None
+    assert x.grad[0, :, :2].tolist() == [[2, 0], [0, 0]]
+    assert x.grad[0, :, 2:].sum() == 3
+
+
+def test_convolutions_start_with_the_spread_of_lecun_and_no_bias() -> None:
+    for layer, fan in (
+        (mg.Conv1d(6, 50, 5, groups=2, bias=True, rng=np.random.default_rng(0)), 15),
+        (mg.Conv2d(4, 50, (5, 3), bias=True, rng=np.random.default_rng(0)), 60),
+    ):
+        limit = math.sqrt(3 / fan)
+        assert 0.98 * limit < np.abs(layer.weight.data).max() <= limit
+        assert layer.bias is not None
+        assert layer.bias.data.tolist() == [0] * 50
+    assert mg.Conv2d(1, 1, 3).bias is None
+
+
+def test_embeddings_start_standard_normal_and_norms_as_the_identity() -> None:
+    weight = mg.Embedding(200, 100, rng=np.random.default_rng(0)).weight.data
+    assert (weight.mean(), weight.std()) == pytest.approx((0, 1), abs=0.02)
+    for layer in (mg.BatchNorm1d(3), mg.BatchNorm2d(3), mg.LayerNorm((2, 3)), mg.RMSNorm(3)):
+        for name, parameter in layer.named_parameters():
+            assert np.all(parameter.data == (name == "weight"))
+
+
+def test_settings_may_be_lists_and_numpy_integers() -> None:
+    x = np.random.default_rng(0).standard_normal((2, 3, 6, 6))
+    one = mg.Conv2d(3, 2, [3, 2], stride=[2, 1], padding=np.int64(1))  # type: ignore[arg-type]
+    two = mg.Conv2d(3, 2, (3, 2), stride=(2, 1), padding=1)
+    two.load_state_dict(one.state_dict())
+    assert np.array_equal(one(x).data, two(x).data)
