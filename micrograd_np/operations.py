@@ -368,3 +368,27 @@ class Operations:
         n, m = matrices._data.shape[-2:]
         rows, columns = np.nonzero(np.eye(n, m, offset))
         return matrices[..., rows, columns].sum(-1)
+
+    # Windows
+
+    def conv1d(self, weight: Any, bias: Any = None, **settings: Any) -> Self:
+        """Slide kernels along one axis; `stride`, `padding`, `dilation`, `groups` as `Conv1d`."""
+        arrays = (weight,) if bias is None else (weight, bias)
+        return self._apply(ops.conv1d, self, *arrays, **settings)
+
+    def conv2d(self, weight: Any, bias: Any = None, **settings: Any) -> Self:
+        """Slide kernels over images; `stride`, `padding`, `dilation`, `groups` as `Conv2d`."""
+        arrays = (weight,) if bias is None else (weight, bias)
+        return self._apply(ops.conv2d, self, *arrays, **settings)
+
+    def max_pool2d(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Self:
+        """Return the largest entry in each window of images, as `MaxPool2d`."""
+        return self._apply(
+            ops.max_pool2d, self, kernel_size=kernel_size, stride=stride, padding=padding
+        )
+
+    def avg_pool2d(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Self:
+        """Return the mean of each window of images, as `AvgPool2d`."""
+        return self._apply(
+            ops.avg_pool2d, self, kernel_size=kernel_size, stride=stride, padding=padding
+        )

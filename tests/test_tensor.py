@@ -688,3 +688,18 @@ def test_conditions_and_bounds_may_be_tensors_without_gradient() -> None:
     value.backward(np.ones((2, 3)))
     assert t.grad is not None
     assert t.grad.tolist() == [[1, 0, 1]] * 2
+
+
+def test_windows_are_methods_too() -> None:
+    images, kernels = np.arange(48.0).reshape(1, 3, 4, 4) % 7, np.arange(24.0).reshape(2, 3, 2, 2)
+    x = leaf(images)
+    assert np.array_equal(x.max_pool2d(2).data, mg.MaxPool2d(2)(x).data)
+    assert np.array_equal(x.avg_pool2d(2, 1).data, mg.AvgPool2d(2, 1)(x).data)
+    for bias in (None, np.array([1.0, -1.0])):
+        layer = mg.Conv2d(3, 2, 2, 2, 1, bias=bias is not None)
+        layer.weight.data = kernels
+        if layer.bias is not None:
+            layer.bias.data = bias
+        assert np.array_equal(x.conv2d(kernels, bias, stride=2, padding=1).data, layer(x).data)
+        tall = x.conv2d(kernels[..., :1], bias)[:, :, :, 0]
+        assert np.array_equal(x[..., 0].conv1d(kernels[..., 0], bias).data, tall.data)
