@@ -6,6 +6,7 @@ from math import sqrt
 import numpy as np
 
 from .common import Array, Result, floating, jointly, number
+from .reductions import below_largest, total_over
 
 
 def attention(
@@ -62,18 +63,19 @@ def _weights(query: Array, key: Array, scale: Array, mask: Array | None) -> Arra
     scores *= scale
     if mask is not None:
         scores += mask
-    # A row that is masked altogether: subtract no -inf and divide by no 0.
-    scores -= scores.max(axis=-1, keepdims=True, initial=np.finfo(scores.dtype).min)
+    if not scores.size:
+        return scores
+    scores, _ = below_largest(scores, -1)
     np.exp(scores, out=scores)
-    total = np.add.reduce(scores, axis=-1, keepdims=True)
-    scores /= np.maximum(total, np.finfo(scores.dtype).tiny)
+    # The sum is 0 where all is masked, and else at least 1.
+    scores /= np.maximum(total_over(scores, -1), number(1, scores.dtype))
     return scores
 
 
 def _slope(g: Array, weights: Array, keep: Array | None) -> Array:
     """Return the gradient of the scores, given that of the weights (once multiplied by `keep`)."""
     slope: Array = g * weights if keep is None else g * keep * weights
-    slope -= weights * np.add.reduce(slope, axis=-1, keepdims=True)
+    slope -= weights * total_over(slope, -1)
     return slope
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .common import Array, Result, Rule, floating, number
+from .reductions import below_largest
 
 EMPTY = "the loss of no values is not defined; check that the batch is not empty"
 _add: Callable[..., Any] = np.add.reduce
@@ -139,7 +140,7 @@ def cross_entropy(
         totals = np.einsum("ij->i", exponentials)  # several times as fast as sum(axis=1)
         losses = np.log(totals / exponentials.ravel().take(positions))  # so never negative
     else:
-        exponentials = _shifted(logits, 1)
+        exponentials = np.ascontiguousarray(below_largest(logits, 1)[0])
         picked = exponentials.ravel().take(positions)
         np.exp(exponentials, exponentials)
         totals = np.einsum("ij->i", exponentials)
@@ -159,7 +160,7 @@ def soft_cross_entropy(logits: Array, target: Array) -> Result:
     """-sum of target log softmax(logits) over the classes; d/dlogits = softmax sum(t) - t."""
     logits, target = _pair(logits, target)
     axis = _class_axis(logits)
-    logarithms = _shifted(logits, axis)
+    logarithms, _ = below_largest(logits, axis)
     exponentials = np.exp(logarithms)
     totals = _add(exponentials, axis=axis, keepdims=True)
     logarithms -= np.log(totals)
@@ -307,15 +308,6 @@ def _product(x: Array, y: Array) -> Array:
     if np.isnan(_add(product, axis=None)):
         product[np.isinf(y) & (x == 0)] = 0
     return product
-
-
-def _shifted(logits: Array, axis: int) -> Array:
-    """Return logits - max; an infinite maximum becomes 0, so that it wins as in the limit."""
-    top = _maximum(logits, axis=axis, keepdims=True)
-    shifted: Array = np.subtract(logits, top, order="C")
-    if np.isinf(top).any():
-        shifted[logits == np.inf] = 0
-    return shifted
 
 
 def _total(values: Array, rule: Rule, reduction: str) -> Result:

@@ -109,9 +109,9 @@ def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
 
     Where all entries are -inf it is -inf, and the gradient is NaN.
     """
-    powers, largest = _below_largest(floating(x), axis)
+    powers, largest = below_largest(floating(x), axis)
     np.exp(powers, powers)
-    total = _total(powers, axis)
+    total = total_over(powers, axis)
     value = np.log(total) + largest
     return value if keepdims else value.squeeze(axis), (
         lambda g: powers * (g.reshape(total.shape) / total),
@@ -123,13 +123,13 @@ def softmax(x: Array, *, axis: int = -1) -> Result:
 
     Entries of inf share 1 equally. Where all entries are -inf the value is NaN.
     """
-    value, _ = _below_largest(floating(x), axis)
+    value, _ = below_largest(floating(x), axis)
     np.exp(value, value)
-    value /= _total(value, axis)
+    value /= total_over(value, axis)
 
     def to_x(g: Array) -> Array:
         slope = g * value
-        slope -= value * _total(slope, axis)
+        slope -= value * total_over(slope, axis)
         return slope
 
     return value, (to_x,)
@@ -140,18 +140,18 @@ def log_softmax(x: Array, *, axis: int = -1) -> Result:
 
     Entries of inf share the probability equally. Where all entries are -inf the value is NaN.
     """
-    value, _ = _below_largest(floating(x), axis)
-    value -= np.log(_total(np.exp(value), axis))
+    value, _ = below_largest(floating(x), axis)
+    value -= np.log(total_over(np.exp(value), axis))
 
     def to_x(g: Array) -> Array:
         share = np.asarray(np.exp(value))
-        share *= _total(g, axis)
+        share *= total_over(g, axis)
         return np.asarray(np.subtract(g, share, share))
 
     return value, (to_x,)
 
 
-def _below_largest(x: Array, axis: Axis) -> tuple[Array, Array]:
+def below_largest(x: Array, axis: Axis) -> tuple[Array, Array]:
     """Return x minus its largest entry over `axis`, and that entry: their e**x do not overflow."""
     largest = _largest(x, axis)
     if not np.isfinite(largest).all():
@@ -169,7 +169,7 @@ def _largest(x: Array, axis: Axis) -> Array:
     return np.asarray(_maximum(x, axis=axis, keepdims=True))
 
 
-def _total(x: Array, axis: Axis) -> Array:
+def total_over(x: Array, axis: Axis) -> Array:
     """Sum over `axis`, which is kept; a product with ones sums rows in a third of the time."""
     if x.ndim and axis in (-1, x.ndim - 1):
         rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
