@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import micrograd_np as mg
+from micrograd_np import ops
 from tests.rows.attention import attention_by_hand, weights_by_hand
 from tests.rows.products import linear_by_hand
 
@@ -177,6 +178,15 @@ def test_the_least_float64_hides_in_float32_too() -> None:
     y, _ = layer(x, attn_mask=np.where(HIDDEN, np.finfo(np.float64).min, 0))
     assert y.dtype == np.float32
     assert np.array_equal(y.data, layer(x, is_causal=True)[0].data)
+
+
+def test_integers_count_as_floats() -> None:
+    query, key, value = (np.round(x * 3) for x in (QUERY, KEY, VALUE))
+    for op, given in ((ops.attention, (query, key, value)), (ops.attention_weights, (query, key))):
+        floats = mg.apply(op, *given, heads=2)
+        for kinds in ((int,) * 3, (int, float, float), (float, int, float)):
+            whole = [x.astype(kind) for x, kind in zip(given, kinds)]
+            close(mg.apply(op, *whole, heads=2), floats)
 
 
 def test_huge_scores_are_finite() -> None:

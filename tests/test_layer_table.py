@@ -218,7 +218,7 @@ def normalizations() -> Iterator[Row]:
             lambda s, x, n=shape, o=options: norm_by_hand(
                 x, list(s.values()), len(n), o.get("eps", 1e-5)),
             f"LayerNorm({shape}{arguments})" + (f"  # {count} parameters" if count else ""),
-            names, ones(4, 2),
+            names, ones(3, 5, 2),
         )  # fmt: skip
     yield Row(
         "RMSNorm", partial(mg.RMSNorm, 5), draw(3, 2, 5),
@@ -228,7 +228,7 @@ def normalizations() -> Iterator[Row]:
     yield Row(
         "RMSNorm", partial(mg.RMSNorm, (2, 5), 0.5, elementwise_affine=False),
         draw(3, 2, 5), lambda _, x: norm_by_hand(x, [], 2, 0.5, centred=False),
-        "RMSNorm((2, 5), eps=0.5, elementwise_affine=False)", wrong=ones(5),
+        "RMSNorm((2, 5), eps=0.5, elementwise_affine=False)", wrong=ones(3, 5, 2),
     )  # fmt: skip
     yield Row("Dropout", mg.Dropout, draw(3, 4), lambda _, x: x, "Dropout()", trains_alike=False)
     yield Row("Dropout", partial(mg.Dropout, 0.0), draw(3, 4), lambda _, x: x,

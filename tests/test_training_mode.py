@@ -41,6 +41,9 @@ def test_dropout_zeroes_its_share_and_scales_up_the_others(p: float) -> None:
     y = mg.Dropout(p, rng=np.random.default_rng(0))(np.full((200, 300), 3.0)).data
     assert set(np.unique(y)) == {0.0, 3 * (1 / (1 - p))}
     assert np.mean(y == 0) == pytest.approx(p, abs=0.01)
+    assert np.array_equal(
+        mg.Dropout(p, rng=np.random.default_rng(0))(np.full((200, 300), 3)).data, y
+    )
     for axis in (0, 1):  # each entry for itself: no row and no column is all alike
         assert np.std(np.mean(y == 0, axis)) == pytest.approx(
             math.sqrt(p * (1 - p) / y.shape[axis]), rel=0.2

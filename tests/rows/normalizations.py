@@ -49,9 +49,8 @@ def by_channel(fixed: bool, inputs: list[Inputs], eps: float = 0.01) -> Row:
     def call(x: Any, *affine: Any) -> Any:
         given = (MEAN, VARIANCE) if fixed else ops.moments(x.data)
         mean, variance = (array.astype(x.dtype) for array in given)
-        return mg.apply(
-            ops.batch_norm, x, *affine, mean=mean, variance=variance, eps=eps, fixed=fixed
-        )
+        constants = {"mean": mean, "variance": variance, "eps": eps}
+        return mg.apply(ops.batch_norm, x, *affine, **constants, **{"fixed": True} if fixed else {})
 
     return Row(
         "batch_norm", call, lambda x, *affine: batch_norm_by_hand(x, affine, fixed, eps), inputs
