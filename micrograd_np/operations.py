@@ -328,13 +328,13 @@ class Operations:
 
     def take(self, indices: Any, axis: int | None = None) -> Self:
         """Take entries by index along an axis; with None, of the flattened tensor."""
-        return self._apply(ops.take, self, indices=constant(indices), axis=axis)
+        return self._apply(ops.take, self, indices=indices, axis=axis)
 
     def take_along_axis(self, indices: Any, axis: int | None = -1) -> Self:
         """Take entries by indices of as many axes as the tensor; with axis None, flattened."""
         if axis is None:
             return self.ravel().take_along_axis(indices, 0)
-        return self._apply(ops.take_along_axis, self, indices=constant(indices), axis=axis)
+        return self._apply(ops.take_along_axis, self, indices=indices, axis=axis)
 
     def __getitem__(self, index: Any) -> Self:
         """Take entries by NumPy's rules: slices, integers, booleans, arrays of them."""

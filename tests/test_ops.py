@@ -362,6 +362,7 @@ ERRORS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
      r"linear of shape \(2, 3\) and \(2, 2\) and \(2,\): weight must be a matrix as long as"),
     (lambda x: mg.apply(ops.linear, x, np.ones((3, 2)), 1.0), ValueError, "as wide as bias"),
     (lambda x: mg.apply(ops.linear, x, np.ones(3), 1.0), ValueError, "weight must be a matrix"),
+    (lambda x: mg.apply(ops.linear, 1.0, x[0], x[0]), ValueError, "weight must be a matrix"),
     (lambda x: mg.apply(ops.linear, 1.0, x, np.ones((2, 3))), ValueError, "weight must be a"),
     (lambda x: x + np.ones(2), ValueError, r"add of shape \(2, 3\) and \(2,\)"),
     (lambda x: x.where([True, False], 0), ValueError, r"where of shape \(2, 3\) and \(\)"),
@@ -376,6 +377,7 @@ ERRORS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (lambda x: x[2], IndexError, r"getitem of shape \(2, 3\): index 2 is out of bounds"),
     (lambda x: x[0, 0, 0], IndexError, "too many indices"),
     (lambda x: x.gelu("fast"), ValueError, 'approximate must be "none" or "tanh"; .* \'fast\''),
+    (lambda x: x[:, :0].softmax(), ValueError, r"softmax of shape \(2, 0\): zero-size array"),
     (lambda x: x.softmax(2), ValueError, r"softmax of shape \(2, 3\): axis 2"),
     (lambda x: x.cumsum(2), ValueError, r"cumsum of shape \(2, 3\): axis 2"),
     (lambda x: x.prod(2), ValueError, r"prod of shape \(2, 3\): axis 2"),
@@ -406,6 +408,7 @@ ERRORS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (lambda x: np.einsum("ij->k", x), ValueError, r"einsum of shape \(2, 3\): "),
     (lambda x: np.einsum("ijk...", x), ValueError, r"einsum of shape \(2, 3\): "),
     (lambda x: np.einsum("...i->i", x), ValueError, "must have the ellipsis of the inputs"),
+    (lambda x: np.einsum("i1,1j->ij", x.tile((30, 9)), np.ones((27, 30))), ValueError, "einsum"),
     (lambda x: np.einsum("i1", x), ValueError, r"einsum of shape \(2, 3\): "),
     (lambda x: x.clip(), ValueError, "needs a minimum, a maximum or both"),
 ]  # fmt: skip

@@ -125,7 +125,7 @@ def _written_out(subscripts: str, arrays: Sequence[Array]) -> tuple[list[str], s
         letters = terms.replace(",", "").replace(".", "")
         once = sorted(c for c in letters if letters.count(c) == 1)
         output = "".join(["..." * ("..." in terms), *once])
-    hidden = [max(0, x.ndim - len(t) + 3) if "..." in t else 0 for x, t in zip(arrays, inputs)]
+    hidden = [x.ndim - len(term) + 3 if "..." in term else 0 for x, term in zip(arrays, inputs)]
     if max(hidden) > 0 and "..." not in output:
         raise ValueError(f'the output of "{subscripts}" must have the ellipsis of the inputs')
     names = "".join([c for c in ascii_letters if c not in subscripts][: max(hidden)])

@@ -65,8 +65,17 @@ def rows() -> Iterator[Row]:
         lambda x, y: einsum_by_hand("bij,kjb->bki", x, y),
         [(x[:, ::2].T.swapaxes(0, 1), y[:, ::-2].T)],
     )
-    for axes in (0, 1, 2, (0, 1), ([0, 2], [1, 0]), ([], []), (-1, [0]), ((2, 1), (0, -1))):
-        shapes = TENSORDOTS.get(repr(axes), ((2, 3, 4), (4, 2, 3)))
+    for axes in (
+        0,
+        1,
+        np.int64(2),
+        (0, 1),
+        ([0, 2], [1, 0]),
+        ([], []),
+        (-1, [0]),
+        ((2, 1), (0, -1)),
+    ):
+        shapes = TENSORDOTS.get(str(axes), ((2, 3, 4), (4, 2, 3)))
         yield Row(
             "tensordot",
             lambda x, y, a=axes: x.tensordot(y, a),
@@ -117,7 +126,8 @@ EINSUMS: list[Any] = [
     ("bij,bkj->kbi", (5, 20, 20), (5, 20, 20)), ("ij,jk->i", (40, 30), (30, 20)),
     ("ij,jk->ik", (40, 1), (30, 20)), ("iij,jk->ik", (20, 20, 3), (3, 20)),
     ("ij,kj", (0, 3), (2, 3)),
-    ("ij,jkk->ik", (40, 5), (5, 10, 10)), ("A...a,aB...->...BA", (2, 3, 2), (2, 4, 3)),
+    ("ij,jkk->ik", (40, 5), (5, 10, 10)), ("ijj,jk->ik", (9, 20, 20), (20, 99)),
+    ("ij,jjk->ik", (99, 20), (20, 20, 9)), ("A...a,aB...->...BA", (2, 3, 2), (2, 4, 3)),
 ]  # fmt: skip
 
 TENSORDOTS = {
@@ -157,7 +167,7 @@ def einsum_by_hand(subscripts: str, *arrays: Any) -> Any:
 
 
 def tensordot_by_hand(x: Any, y: Any, axes: Any) -> Any:
-    if isinstance(axes, int):
+    if isinstance(axes, (int, np.integer)):
         over_x, over_y = list(range(x.ndim - axes, x.ndim)), list(range(axes))
     else:
         over_x, over_y = (np.atleast_1d(np.array(a, int)).tolist() for a in axes)

@@ -132,7 +132,7 @@ def rows() -> Iterator[Row]:
             lambda x, r=repeats, a=axis: repeat_by_hand(x, r, a),
             [numbers((2, 3)), (numbers((3, 2))[0].T,)],
         )
-    for reps in (2, (2,), (2, 1), (1, 3), (2, 1, 2), [0, 1]):
+    for reps in (2, np.int64(3), (2,), (2, 1), (1, 3), (2, 1, 2), [0, 1]):
         yield Row(
             "reshape",
             lambda x, r=reps: x.tile(r),
