@@ -134,9 +134,9 @@ def _written_out(subscripts: str, arrays: Sequence[Array]) -> tuple[list[str], s
 
 
 def _contracted(inputs: Sequence[str], output: str, arrays: Sequence[Array]) -> Array:
-    """Evaluate einsum; what is a large matrix product as such, which takes a tenth of the time."""
+    """Evaluate einsum; what is a large matrix product as such, which takes a third of the time."""
     written = f"{','.join(inputs)}->{output}"
-    if len(arrays) != 2:
+    if len(arrays) != 2 or arrays[0].size * arrays[1].size < 2**18:
         return np.asarray(np.einsum(written, *arrays, optimize=len(arrays) > 2))
     (a, b), (x, y) = inputs, arrays
     inner = [c for c in a if c in b and c not in output]
@@ -147,7 +147,6 @@ def _contracted(inputs: Sequence[str], output: str, arrays: Sequence[Array]) -> 
     lengths = dict(pairs)
     if (
         not (inner and left and right)
-        or math.prod(lengths.values()) < 2**14
         or len(pairs) != len(lengths)  # an axis of length one that broadcasts
         or [len({*a}), len({*b})] != [x.ndim, y.ndim]  # a letter that repeats
         or sorted(order) != sorted(output)  # a letter that is summed on its own
