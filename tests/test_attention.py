@@ -185,7 +185,7 @@ def test_integers_count_as_floats() -> None:
     for op, given in ((ops.attention, (query, key, value)), (ops.attention_weights, (query, key))):
         floats = mg.apply(op, *given, heads=2)
         for kinds in ((int,) * 3, (int, float, float), (float, int, float)):
-            whole = [x.astype(kind) for x, kind in zip(given, kinds)]
+            whole: list[Any] = [x.astype(kind) for x, kind in zip(given, kinds)]
             close(mg.apply(op, *whole, heads=2), floats)
 
 

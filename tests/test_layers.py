@@ -730,6 +730,25 @@ def test_the_gradient_of_a_maximum_passes_nan_and_the_first_of_equal_entries() -
     assert x.grad[0, :, 2:].sum() == 3
 
 
+KERNELS: list[tuple[Any, dict[str, Any], str]] = [
+    ((np.ones((2, 3, 2)),), {}, r"kernels must have 4 axes; received shape \(2, 3, 2\)"),
+    ((np.ones((2, 4, 2, 2)),), {}, "2 kernels of 4 channels in 1 groups take 4 .*; received 3"),
+    ((np.ones((3, 3, 2, 2)),), {"groups": 2}, "3 kernels of 3 .* 2 groups take 6 .*; received 3"),
+    ((np.ones((3, 1, 2, 2)),), {"groups": 2}, "3 kernels of 1 .* 2 groups take 2 .*; received 3"),
+    ((np.ones((3, 1, 2, 2)),), {"groups": 0}, "in 0 groups"),
+    ((np.ones((2, 3, 2, 2)), np.ones(1)), {}, r"bias must have shape \(2,\); received \(1,\)"),
+    ((np.ones((2, 3, 2, 2)), np.ones(())), {}, r"bias must have shape \(2,\); received \(\)"),
+    ((np.ones((2, 3, 5, 2)),), {}, r"a window of \(5, 2\) does not fit into \(4, 6\)"),
+    ((np.ones((2, 3, 2, 2)),), {"dilation": (1, 6)}, r"\(2, 7\) does not fit into \(4, 6\)"),
+]
+
+
+@pytest.mark.parametrize(("arrays", "options", "message"), KERNELS)
+def test_kernels_that_do_not_fit_are_refused(arrays: Any, options: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=r"^conv2d of shape \(1, 3, 4, 6\) and .*: .*" + message):
+        mg.apply(ops.conv2d, np.ones((1, 3, 4, 6)), *arrays, **options)
+
+
 def test_convolutions_start_with_the_spread_of_lecun_and_no_bias() -> None:
     for layer, fan in (
         (mg.Conv1d(6, 50, 5, groups=2, bias=True, rng=np.random.default_rng(0)), 15),
