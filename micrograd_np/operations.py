@@ -348,6 +348,15 @@ class Operations:
 
     # Products
 
+    def dot(self, other: Any) -> Self:
+        """Product as NumPy's dot: of matrices and vectors the one of `@`."""
+        axes = np.ndim(plain(other))
+        if not (self._data.ndim and axes):
+            return self * other
+        if self._data.ndim <= 2 and axes <= 2:
+            return self @ other
+        return self.tensordot(other, axes=(-1, -min(axes, 2)))
+
     def outer(self, other: Any) -> Self:
         """Multiply each entry with each entry of the other, both flattened."""
         return self.reshape(-1, 1) * self._as_tensor(other).reshape(-1)

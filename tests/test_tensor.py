@@ -691,6 +691,18 @@ def test_conditions_and_bounds_may_be_tensors_without_gradient() -> None:
     assert t.grad.tolist() == [[1, 0, 1]] * 2
 
 
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [((), (2, 3)), ((2, 3), ()), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)),
+     ((2, 4, 3), (3,)), ((2, 4, 3), (3, 2)), ((3,), (2, 3, 4)), ((2, 4, 3), (5, 3, 2))],
+)  # fmt: skip
+def test_dot_is_numpys(x: tuple[int, ...], y: tuple[int, ...]) -> None:
+    a, b = (np.random.default_rng(0).standard_normal(shape) for shape in (x, y))
+    np.testing.assert_allclose(np.dot(leaf(a), b).data, np.dot(a, b))
+    np.testing.assert_allclose(np.dot(a, leaf(b)).data, np.dot(a, b))
+    assert mg.gradcheck(lambda a, b: a.dot(b), a, b)
+
+
 def test_windows_are_methods_too() -> None:
     images, kernels = np.arange(48.0).reshape(1, 3, 4, 4) % 7, np.arange(24.0).reshape(2, 3, 2, 2)
     x = leaf(images)
