@@ -352,9 +352,9 @@ class Operations:
         """Product as NumPy's dot: of matrices and vectors the one of `@`."""
         axes = np.ndim(plain(other))
         if not (self._data.ndim and axes):
-            return self * other
+            return self._apply_to_two(ops.multiply, self, other)
         if self._data.ndim <= 2 and axes <= 2:
-            return self @ other
+            return self._apply_to_two(ops.matmul, self, other)
         return self.tensordot(other, axes=(-1, -min(axes, 2)))
 
     def outer(self, other: Any) -> Self:

@@ -1,10 +1,12 @@
 """Every op: values against a formula written out here, rules against central differences."""
 
 import importlib
+import importlib
 import inspect
 import math
 import pkgutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,14 @@ each_case = pytest.mark.parametrize(("row", "inputs"), CASES, ids=NAMES)
 
 def test_every_op_has_a_row() -> None:
     assert {row.op for row in ROWS} == set(ops.ALL)
+
+
+def test_no_name_that_an_ops_module_imports_stands_in_for_an_op() -> None:
+    for path in Path(ops.__file__).parent.glob("*.py"):
+        for name, op in vars(importlib.import_module(f"micrograd_np.ops.{path.stem}")).items():
+            if name in ops.ALL and getattr(op, "__module__", "").endswith(f".{path.stem}"):
+                assert getattr(ops, name) is op
+    assert all(op.__module__.startswith("micrograd_np.ops.") for op in ops.ALL.values())
 
 
 def test_constants_of_every_op_are_keyword_only() -> None:

@@ -1,7 +1,7 @@
 """Attention: each query takes a mean of the values, weighted by how well their keys match it."""
 
+import math
 from collections.abc import Callable, Sequence
-from math import sqrt
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def attention(
     """
     parts = projected if len(projected) == 3 else np.split(projected[0], 3, axis=-1)
     query, key, value = (_split(floating(part), heads) for part in parts)
-    scale = number(1 / sqrt(query.shape[-1]), query.dtype)
+    scale = number(1 / math.sqrt(query.shape[-1]), query.dtype)
     weights = _weights(query, key, scale, mask)
     kept = weights if keep is None else weights * keep
 
@@ -47,7 +47,7 @@ def attention(
 def attention_weights(query: Array, key: Array, *, heads: int, mask: Array | None = None) -> Result:
     """softmax(q k^T / sqrt(d) + mask), (batch, heads, n, m): the weights of `attention`."""
     q, k = _split(floating(query), heads), _split(floating(key), heads)
-    scale = number(1 / sqrt(q.shape[-1]), q.dtype)
+    scale = number(1 / math.sqrt(q.shape[-1]), q.dtype)
     weights = _weights(q, k, scale, mask)
 
     def back(g: Array) -> Sequence[Callable[[], Array]]:

@@ -5,10 +5,9 @@ which each place of the window is a few long slices of memory. Values are views 
 channels, ...), so that the next convolution finds the order it wants.
 """
 
+import math
+import operator
 from collections.abc import Callable, Sequence
-from itertools import product
-from math import prod
-from operator import index
 from typing import Any
 
 import numpy as np
@@ -112,9 +111,7 @@ class _Window:
         )
         self.padded = (batch, *(n + sum(pad) for n, pad in zip(lengths, pads)))
         self.counts = _counts(self.padded[1:], kernel, self.steps, spread)
-        self.places = [
-            [i * d for i, d in zip(place, spread)] for place in product(*map(range, kernel))
-        ]
+        self.places = [[i * d for i, d in zip(place, spread)] for place in np.ndindex(*kernel)]
         self.middle: Any = (
             ...,
             *(slice(before, before + n) for (before, _), n in zip(pads, lengths)),
@@ -122,12 +119,12 @@ class _Window:
         self.flat = all(step == 1 for step in self.steps)
         self.grid = self.padded if self.flat else (batch, *self.counts)
         self.whole: Any = (..., *map(slice, self.counts))
-        strides = [prod(self.padded[i + 2 :]) for i in range(len(lengths))]
+        strides = [math.prod(self.padded[i + 2 :]) for i in range(len(lengths))]
         self.offsets = [sum(i * s for i, s in zip(place, strides)) for place in self.places]
 
     def memory(self, channels: int, dtype: Any) -> Array:
         """Return zeros for padded images end to end, with room for what the last place sees."""
-        return np.zeros((channels, prod(self.padded) + self.offsets[-1]), dtype)
+        return np.zeros((channels, math.prod(self.padded) + self.offsets[-1]), dtype)
 
     def inside(self, memory: Array) -> Array:
         """Return the images without their padding, as a view (channels, batch, ...)."""
@@ -137,14 +134,14 @@ class _Window:
     def looks(self, memory: Array) -> list[Array]:
         """Return what each place of the window sees, as views (channels, ...grid)."""
         if self.flat:
-            size = prod(self.padded)
+            size = math.prod(self.padded)
             slices = [memory[:, start : start + size] for start in self.offsets]
             return [part.reshape(len(memory), *self.grid) for part in slices]
         images = self._images(memory)
         return [images[_look(place, self.steps, self.counts)] for place in self.places]
 
     def _images(self, memory: Array) -> Array:
-        return memory[:, : prod(self.padded)].reshape(len(memory), *self.padded)
+        return memory[:, : math.prod(self.padded)].reshape(len(memory), *self.padded)
 
 
 def max_pool2d(x: Array, *, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Result:
@@ -267,7 +264,9 @@ def pool_settings(kernel_size: Any, stride: Any, padding: Any) -> tuple[Lengths,
 def _per_axis(name: str, value: Any, axes: int, least: int) -> Lengths:
     """Return a setting for each axis: one number stands for all."""
     try:
-        found = tuple(map(index, value if isinstance(value, (tuple, list)) else [value] * axes))
+        found = tuple(
+            map(operator.index, value if isinstance(value, (tuple, list)) else [value] * axes)
+        )
     except TypeError as error:
         raise TypeError(
             f"{name} must be an integer or {axes} of them; received {value!r}"
@@ -294,7 +293,11 @@ def _check_kernels(
 ) -> None:
     if weight.ndim != axes + 2:
         raise ValueError(f"kernels must have {axes + 2} axes; received shape {weight.shape}")
-    if index(groups) < 1 or len(weight) % groups or images.shape[1] != weight.shape[1] * groups:
+    if (
+        operator.index(groups) < 1
+        or len(weight) % groups
+        or images.shape[1] != weight.shape[1] * groups
+    ):
         raise ValueError(
             f"{len(weight)} kernels of {weight.shape[1]} channels in {groups} groups take "
             f"{weight.shape[1] * groups} channels; received {images.shape[1]}"

@@ -4,8 +4,8 @@ All work on a matrix whose rows are normalized: for a layer norm the samples, fo
 channels. The means of its rows are matrix products, which take a fifth of the time of `mean`.
 """
 
+import math
 from collections.abc import Callable, Sequence
-from math import prod
 
 import numpy as np
 
@@ -111,12 +111,12 @@ def _rows(x: Array, shape: Shape) -> Array:
     """Fold x into a matrix whose rows are what is normalized."""
     if x.shape[x.ndim - len(shape) :] != shape:
         raise ValueError(f"normalizes over last axes of lengths {shape}; received shape {x.shape}")
-    return floating(x).reshape(prod(x.shape[: x.ndim - len(shape)]), prod(shape))
+    return floating(x).reshape(math.prod(x.shape[: x.ndim - len(shape)]), math.prod(shape))
 
 
 def _channels(x: Array) -> Array:
     """Fold x (batch, channels, ...) into a matrix with a row for each channel."""
-    return floating(x).swapaxes(0, 1).reshape(x.shape[1], len(x) * prod(x.shape[2:]))
+    return floating(x).swapaxes(0, 1).reshape(x.shape[1], len(x) * math.prod(x.shape[2:]))
 
 
 def _mean(rows: Array) -> Array:
