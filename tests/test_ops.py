@@ -1,7 +1,6 @@
 """Every op: values against a formula written out here, rules against central differences."""
 
 import importlib
-import importlib
 import inspect
 import math
 import pkgutil
