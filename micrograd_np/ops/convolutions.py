@@ -57,14 +57,20 @@ def _convolution(
     window = _Window((len(images), *images.shape[2:]), weight.shape[2:], *steps)
     dtype = np.result_type(x, weight)
 
-    seen = window.memory(channels, dtype)
-    window.inside(seen)[...] = images.swapaxes(0, 1)
-    columns = np.empty((channels, len(window.places), *window.grid), dtype)
-    for i, place in enumerate(window.looks(seen)):
-        columns[:, i] = place
-    columns = columns.reshape(groups, channels // groups * len(window.places), -1)
-    kernels = weight.reshape(groups, outputs // groups, columns.shape[1])
-    value = np.matmul(kernels, columns).reshape(outputs, *window.grid)[window.whole]
+    def columns() -> Array:
+        """Return what each place of the window sees, as one matrix for each group.
+
+        It is computed anew on the way back, which takes less time than to keep that much memory.
+        """
+        memory = window.memory(channels, dtype)
+        window.inside(memory)[...] = images.swapaxes(0, 1)
+        seen = np.empty((channels, len(window.places), *window.grid), dtype)
+        for i, place in enumerate(window.looks(memory)):
+            seen[:, i] = place
+        return seen.reshape(groups, channels // groups * len(window.places), -1)
+
+    kernels = weight.reshape(groups, outputs // groups, channels // groups * len(window.places))
+    value = np.matmul(kernels, columns()).reshape(outputs, *window.grid)[window.whole]
     value = value + bias[0].reshape(-1, *[1] * (axes + 1)) if bias else value.copy()
 
     def back(g: Array) -> Sequence[Callable[[], Array]]:
@@ -82,7 +88,7 @@ def _convolution(
 
         return (
             to_x,
-            lambda: np.matmul(rows, columns.swapaxes(1, 2)).reshape(weight.shape),
+            lambda: np.matmul(rows, columns().swapaxes(1, 2)).reshape(weight.shape),
             lambda: np.add.reduce(rows.reshape(outputs, -1), axis=1),
         )
 
