@@ -180,6 +180,11 @@ def test_the_least_float64_hides_in_float32_too() -> None:
     assert np.array_equal(y.data, layer(x, is_causal=True)[0].data)
 
 
+def test_one_tensor_may_be_query_key_and_value() -> None:
+    assert mg.gradcheck(lambda x: mg.apply(ops.attention, x, x, x, heads=2), QUERY)
+    assert mg.gradcheck(lambda x: mg.apply(ops.attention_weights, x, x, heads=2), QUERY)
+
+
 def test_integers_count_as_floats() -> None:
     query, key, value = (np.round(x * 3) for x in (QUERY, KEY, VALUE))
     for op, given in ((ops.attention, (query, key, value)), (ops.attention_weights, (query, key))):

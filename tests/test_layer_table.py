@@ -493,6 +493,29 @@ def test_gradients_of_the_input_and_of_all_parameters_are_right(row: Row, traini
     assert mg.gradcheck(Whole(stirred(row, training)), row.x)
 
 
+@each(lambda row: row.x.dtype.kind == "f" or "weight" in row.state)
+def test_gradients_are_the_same_alone_and_in_company_and_twice_as_much_the_second_time(
+    row: Row,
+) -> None:
+    layer = Whole(stirred(row))
+    x = mg.Tensor(row.x, requires_grad=row.x.dtype.kind == "f")
+    leaves = [leaf for leaf in (x, *layer.parameters()) if leaf.requires_grad]
+    y = layer(x)
+    g = np.random.default_rng(1).standard_normal(y.shape)
+    y.backward(g, retain_graph=True)
+    together: list[Any] = [leaf.grad for leaf in leaves]
+    y.backward(g)
+    for leaf, gradient in zip(leaves, together):
+        assert np.array_equal(leaf.grad, 2 * gradient)  # type: ignore[arg-type]
+    for leaf in leaves:
+        leaf.requires_grad = False
+    for leaf, gradient in zip(leaves, together):
+        leaf.requires_grad = True
+        layer(x).backward(g)
+        assert np.array_equal(leaf.grad, gradient)  # type: ignore[arg-type]
+        leaf.requires_grad = False
+
+
 @each()
 @each_mode
 def test_float32_stays_float32_and_close_to_float64(row: Row, training: bool) -> None:
