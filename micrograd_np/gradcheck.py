@@ -124,7 +124,9 @@ def _slope(
 def _float64(x: Any) -> Tensor:
     """Copy an input: floats as float64 that require a gradient, others as they are."""
     array = as_array(plain(x))
-    return Tensor(array, True, np.float64) if array.dtype.kind == "f" else Tensor(array.copy())
+    if array.dtype.kind != "f":
+        return Tensor(array.copy())
+    return Tensor(array, requires_grad=True, dtype=np.float64)
 
 
 def _directions(x: Array, rng: Any) -> list[tuple[str, Array]]:

@@ -164,7 +164,13 @@ def random_stream(rng: Any) -> Any:
 def draw(initializer: Initializer, shape: tuple[int, ...], rng: Any) -> Array:
     """Call an initializer and check that what it returns has the shape asked for."""
     random_stream(rng)
-    weights = np.asarray(initializer(shape, rng))
+    try:
+        weights = np.asarray(initializer(shape, rng))
+    except TypeError as error:
+        raise TypeError(
+            f"weight_init must be a function of shape and rng; received {initializer!r} "
+            f"({error}); those with settings are called first, as initializers.normal()"
+        ) from error
     if weights.shape != shape:
         raise ValueError(f"weight_init must return shape {shape}; received {weights.shape}")
     return weights

@@ -3,13 +3,15 @@
 import inspect
 from collections.abc import Iterable, Mapping
 from copy import copy, deepcopy
-from math import isfinite, sqrt
+from math import sqrt
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .checks import at_least_zero, below_one
 from .ops.common import Array, number
+from .tape import error_state, silence
 
 
 class _Group(NamedTuple):
@@ -117,14 +119,16 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} must define update")
 
     def step(self) -> None:
-        """Change every parameter that has a gradient."""
-        for group in self._groups:
-            update = self._for(group).update
-            for i in group.params:
-                parameter = self.parameters[i]
-                g = parameter.grad
-                if g is not None:
-                    update(parameter.data, g, self.state[i])
+        """Change every parameter that has a gradient. NaN and inf pass silently."""
+        token = error_state.set(silence)
+        try:
+            for group in self._groups:
+                update = self._for(group).update
+                for i in group.params:
+                    if (g := self.parameters[i].grad) is not None:
+                        update(self.parameters[i].data, g, self.state[i])
+        finally:
+            error_state.reset(token)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -188,8 +192,11 @@ class Optimizer:
 
     def _checked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return settings as the constructor keeps them: it knows which are right."""
-        stand_in = SimpleNamespace(requires_grad=True, is_leaf=True)  # spares it the parameters
-        return type(self)([stand_in], **settings)._settings()
+        # Stand-ins for the parameters, of which some may have been frozen since.
+        made = [
+            SimpleNamespace(requires_grad=True, is_leaf=True, data=p.data) for p in self.parameters
+        ]
+        return type(self)(made, **settings)._settings()
 
     def _group(self, members: list[int], own: Mapping[str, Any], rest: Mapping[str, Any]) -> _Group:
         """Return a group whose own settings are checked together with the rest."""
@@ -525,20 +532,6 @@ class AdamW(Adam):
         self._adapt(parameter, g, state)
 
 
-def at_least_zero(name: str, value: float) -> float:
-    """Return `value` if it is a finite number from 0 upwards; ValueError otherwise."""
-    if not (isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be a finite number, at least 0; received {value}")
-    return float(value)
-
-
-def below_one(name: str, value: float) -> float:
-    """Return `value` if it is at least 0 and below 1; ValueError otherwise."""
-    if at_least_zero(name, value) >= 1:
-        raise ValueError(f"{name} must be below 1; received {value}")
-    return float(value)
-
-
 def _accumulated(state: dict[str, Any], name: str, keep: float, part: Array) -> Any:
     """Return what the state has by that name, after keep times itself plus part; part at first."""
     total = state.get(name)
@@ -589,6 +582,10 @@ def listed(parameters: Iterable[Any]) -> list[Any]:
     """Return parameters, or groups of them, as a list that has at least one."""
     if hasattr(parameters, "requires_grad"):
         raise TypeError("parameters must be a list of tensors; received one tensor: write [tensor]")
+    if hasattr(parameters, "parameters"):
+        raise TypeError(
+            "parameters must be a list of tensors; received a layer: write .parameters()"
+        )
     found = list(parameters)
     if not found:
         raise ValueError(

@@ -260,7 +260,7 @@ class Tensor(NumPyProtocol):
     _as_tensor = staticmethod(as_tensor)
 
     def __init__(
-        self, data: Any, requires_grad: bool = False, dtype: npt.DTypeLike | None = None
+        self, data: Any, *, requires_grad: bool = False, dtype: npt.DTypeLike | None = None
     ) -> None:
         self._data = as_array(data, dtype)
         self._node = None
@@ -472,6 +472,6 @@ _Printed.__name__ = "Tensor"
 
 def _restore(data: Array, requires_grad: bool, grad: Array | None) -> Tensor:
     """Make a tensor again from its pickled parts."""
-    tensor = Tensor(data, requires_grad)
+    tensor = Tensor(data, requires_grad=requires_grad)
     tensor.grad = grad  # which copies
     return tensor

@@ -116,8 +116,10 @@ def test_what_cannot_be_clipped_is_refused(clip: Any, name: str) -> None:
             clip(made, limit)
     with pytest.raises(TypeError, match=r"received one tensor: write \[tensor\]"):
         clip(made[0], 1.0)
+    with pytest.raises(TypeError, match=r"received a layer: write .parameters\(\)"):
+        clip(mg.Linear(3, 1), 1.0)
     with pytest.raises(TypeError, match="must be tensors; number 0 is Linear"):
-        clip(mg.Sequential(mg.Linear(3, 1)), 1.0)
+        clip([mg.Linear(3, 1)], 1.0)
     with pytest.raises(ValueError, match="passed twice"):
         clip([made[0], made[0]], 1.0)
     with pytest.raises(ValueError, match="at least one parameter; received none"):

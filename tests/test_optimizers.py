@@ -424,19 +424,20 @@ def test_a_used_generator_is_refused(kind: Any) -> None:
 
 
 AT_LEAST_ZERO = "must be a finite number, at least 0"
+BELOW_ONE = "must be at least 0 and below 1"
 RANGES: dict[str, list[tuple[Any, str]]] = {
     "lr": [(-1, AT_LEAST_ZERO), (float("nan"), AT_LEAST_ZERO), (float("inf"), AT_LEAST_ZERO)],
-    "momentum": [(-0.1, AT_LEAST_ZERO), (1, "momentum must be below 1; received 1")],
+    "momentum": [(-0.1, BELOW_ONE), (1, "momentum must be at least 0 and below 1; received 1")],
     "nesterov": [(True, "nesterov needs momentum")],
     "weight_decay": [(-1, AT_LEAST_ZERO), (float("nan"), AT_LEAST_ZERO)],
-    "alpha": [(-0.1, AT_LEAST_ZERO), (1.0, "alpha must be below 1")],
+    "alpha": [(-0.1, BELOW_ONE), (1.0, "alpha must be at least 0 and below 1")],
     "eps": [(-1e-8, AT_LEAST_ZERO)],
     "lr_decay": [(-1, AT_LEAST_ZERO)],
     "initial_accumulator_value": [(-1, AT_LEAST_ZERO)],
     "betas": [
-        ((-0.1, 0.9), r"betas\[0\] must be a finite number"),
-        ((0.9, 1.0), r"betas\[1\] must be below 1"),
-        ((float("nan"), 0.9), r"betas\[0\] must be a finite number"),
+        ((-0.1, 0.9), r"betas\[0\] must be at least 0 and below 1"),
+        ((0.9, 1.0), r"betas\[1\] must be at least 0 and below 1"),
+        ((float("nan"), 0.9), r"betas\[0\] must be at least 0 and below 1"),
         ((0.9,), r"betas must be two numbers as \(0.9, 0.999\); received \(0.9,\)"),
         (0.9, "betas must be two numbers"),
     ],
@@ -453,7 +454,7 @@ def test_settings_out_of_range_are_refused(kind: Any) -> None:
                 kind([leaf()], **settings)
             with pytest.raises(ValueError, match=message):
                 kind([{"params": [leaf()], **settings}], lr=0.1)
-    with pytest.raises(TypeError, match="must be real number"):
+    with pytest.raises(TypeError, match="must be a number; received"):
         kind([leaf()], lr="1")
     with pytest.raises(TypeError, match="moment"):
         kind([leaf()], lr=1, moment=0.9)
@@ -698,12 +699,12 @@ def test_a_state_that_does_not_fit_changes_nothing() -> None:
         ),
         ({**good, "state": [{"velocity": "text"}]}, "must be numbers of shape"),
         ({**good, "lr": -1.0}, "lr must be a finite number"),
-        ({**good, "momentum": 2.0}, "momentum must be below 1"),
+        ({**good, "momentum": 2.0}, "momentum must be at least 0 and below 1"),
         (group(params=[0, 1]), r"groups must be of the parameters \[\[0\]\], not \[\[0, 1\]\]"),
         ({**good, "groups": []}, r"groups must be of the parameters \[\[0\]\], not \[\]"),
         (group(lr_ratio=-1), "lr_ratio must be a finite number"),
         (group(settings={"rate": 1}), r"not \['rate'\]"),
-        (group(settings={"momentum": 1}), "momentum must be below 1"),
+        (group(settings={"momentum": 1}), "momentum must be at least 0 and below 1"),
     ]
     for state, message in bad:
         with pytest.raises(ValueError, match=message):

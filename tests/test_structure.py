@@ -13,10 +13,10 @@ import micrograd_np as mg
 
 PACKAGE = Path(mg.__file__).parent
 STAIRS = [
-    {"ops"},
-    {"initializers", "operations", "optimizers", "schedules", "tape"},
-    {"clipping", "numpy_protocol"},
-    {"tensor"},
+    {"checks", "ops"},
+    {"initializers", "operations", "schedules", "tape"},
+    {"numpy_protocol", "optimizers"},
+    {"clipping", "tensor"},
     {"losses", "gradcheck", "layers"},
     {"__init__"},
 ]

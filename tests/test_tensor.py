@@ -344,7 +344,7 @@ def test_iteration_gives_rows_with_gradients() -> None:
         (mg.Tensor([[1, 2], [3, 4]]), "Tensor([[1, 2],\n        [3, 4]])"),
         (mg.Tensor(np.zeros((0, 2))), "Tensor([], shape=(0, 2), dtype=float64)"),
         (
-            mg.Tensor(np.arange(2000.0), True, np.float32),
+            mg.Tensor(np.arange(2000.0), requires_grad=True, dtype=np.float32),
             "Tensor([0.000e+00, 1.000e+00, 2.000e+00, ..., 1.997e+03, 1.998e+03,\n"
             "        1.999e+03], shape=(2000,), dtype=float32, requires_grad=True)",
         ),

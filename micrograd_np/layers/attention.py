@@ -6,12 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import initializers, ops
-from ..operations import plain
+from ..checks import at_least_one, below_one
+from ..operations import constant
 from ..ops.common import Array
 from ..tensor import Tensor, apply, as_tensor
 from .activations import GELU
-from .dropout import Dropout, dropout_mask, probability
-from .layer import Layer, at_least_one, parameter
+from .dropout import Dropout, dropout_mask
+from .layer import Layer, parameter
 from .linear import Linear
 from .normalizations import LayerNorm
 
@@ -87,7 +88,7 @@ class MultiHeadAttention(Layer):
             raise ValueError(f"num_heads must divide embed_dim; received {num_heads}, {embed_dim}")
         self.embed_dim = embed_dim
         self.num_heads = num_heads
-        self.dropout = probability("dropout", dropout)
+        self.dropout = below_one("dropout", dropout)
         self.bias = bias
         self.batch_first = batch_first
         self.rng = rng
@@ -165,9 +166,9 @@ class MultiHeadAttention(Layer):
         batch, steps, seen = shape
         found: list[Array] = []
         if causal:
-            found.append(_additive(np.triu(np.ones((steps, seen), bool), 1), dtype))
+            found.append(np.triu(np.full((steps, seen), -np.inf, dtype), 1))
         if attn is not None:
-            array = _additive(plain(attn), dtype)
+            array = _additive("attn_mask", attn, dtype)
             if array.shape == (batch * self.num_heads, steps, seen):
                 array = array.reshape(batch, self.num_heads, steps, seen)
             elif array.shape != (steps, seen):
@@ -177,7 +178,7 @@ class MultiHeadAttention(Layer):
                 )
             found.append(array)
         if padding is not None:
-            array = _additive(plain(padding), dtype)
+            array = _additive("key_padding_mask", padding, dtype)
             if array.shape not in [(batch, seen), *[(seen,)] * (batch == 1)]:
                 raise ValueError(
                     f"key_padding_mask must have shape {(batch, seen)}; received {array.shape}"
@@ -198,11 +199,16 @@ class MultiHeadAttention(Layer):
             raise ValueError(f"query and key differ in batch: {query.shape} and {key.shape}")
 
 
-def _additive(mask: Any, dtype: Any) -> Array:
+def _additive(name: str, mask: Any, dtype: Any) -> Array:
     """Return a mask as numbers to be added: -inf for True."""
-    array = np.asarray(mask)
+    array = np.asarray(constant(mask))
     if array.dtype.kind == "b":
         return np.where(array, -np.inf, 0).astype(dtype)
+    if array.dtype.kind != "f":
+        raise TypeError(
+            f"{name} must be booleans, True for what is hidden, or floats to be added; received "
+            f"{array.dtype}: use astype(bool)"
+        )
     with np.errstate(over="ignore"):  # the least float64 is -inf in float32
         return array.astype(dtype)
 

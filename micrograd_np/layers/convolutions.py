@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import initializers, ops
+from ..checks import at_least_one
 from ..ops.convolutions import pool_settings, window_settings
 from ..tensor import Tensor, apply
-from .layer import Layer, at_least_one, parameter
+from .layer import Layer, parameter
 
 PerAxis = int | tuple[int, ...]
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from .. import initializers
+from ..checks import below_one
 from ..ops.common import Array
 from ..tensor import Tensor
 from .layer import Layer
@@ -41,7 +42,7 @@ class Dropout(Layer):
     """
 
     def __init__(self, p: float = 0.5, *, rng: Any = None) -> None:
-        self.p = probability("p", p)
+        self.p = below_one("p", p)
         self.rng = rng
         initializers.random_stream(rng)
 
@@ -56,10 +57,3 @@ def dropout_mask(shape: tuple[int, ...], dtype: Any, p: float, rng: Any) -> Arra
     kept = initializers.random_stream(rng).random(shape) >= p
     mask: Array = kept * np.asarray(1 / (1 - p), dtype if dtype.kind == "f" else np.float64)
     return mask
-
-
-def probability(name: str, p: float) -> float:
-    """Return `p` if it is at least 0 and below 1; ValueError otherwise."""
-    if not 0 <= p < 1:
-        raise ValueError(f"{name} must be at least 0 and below 1; received {p}")
-    return p

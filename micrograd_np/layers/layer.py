@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from operator import index
 from reprlib import recursive_repr
 from typing import Any, Self
 
@@ -52,16 +51,21 @@ class Layer:
     forward: Callable[..., Any] = _no_forward
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """Run `forward` on the inputs; arrays, lists and numbers become tensors first.
+        """Run `forward`; arrays, lists of numbers and a number that comes first become tensors.
 
-        What `forward` finds wrong with shapes or values is told with the layer's name.
+        What `forward` finds wrong with its inputs is told with the layer's name.
         """
         try:
             if len(inputs) == 1 and inputs[0].__class__ is Tensor and not options:
                 return self.forward(inputs[0])
+            if inputs and isinstance(inputs[0], (bool, int, float)):
+                inputs = (as_tensor(inputs[0]), *inputs[1:])
+            options = {name: _as_input(x) for name, x in options.items()}
             return self.forward(*map(_as_input, inputs), **options)
-        except (ValueError, IndexError) as error:
-            if type(error) not in (ValueError, IndexError) or hasattr(error, "names_a_layer"):
+        except (ValueError, IndexError, TypeError) as error:
+            if type(error) not in (ValueError, IndexError, TypeError) or hasattr(
+                error, "names_a_layer"
+            ):
                 raise
             named: Any = type(error)(f"{type(self).__name__}({self._arguments()}): {error}")
             named.names_a_layer = True
@@ -204,21 +208,17 @@ class Layer:
 
 def parameter(values: Any, dtype: npt.DTypeLike | None) -> Tensor:
     """Make a tensor that training changes: float64 unless `dtype` says otherwise."""
+    if dtype is not None and np.dtype(dtype).kind != "f":
+        raise TypeError(f"dtype must be one of floats, such as numpy.float32; received {dtype}")
     return Tensor(values, requires_grad=True, dtype=dtype or np.float64)
 
 
-def at_least_one(**sizes: int) -> None:
-    """Refuse sizes that are below 1, by name."""
-    for name, size in sizes.items():
-        if index(size) < 1:
-            raise ValueError(f"{name} must be at least 1; received {size}")
-
-
 def _as_input(x: Any) -> Any:
-    """Make a tensor of what is made of numbers; masks that are None and states pass as they are."""
-    if x is None or isinstance(x, (Tensor, tuple)):
-        return x
-    return as_tensor(x)
+    """Make a tensor of an array or a list of numbers; all else passes as it is."""
+    is_numbers = isinstance(x, np.ndarray | np.generic) or (
+        isinstance(x, list) and not any(isinstance(item, Tensor) for item in x)
+    )
+    return as_tensor(x) if is_numbers else x
 
 
 def _contents(value: Any) -> Iterable[tuple[Any, Any]]:

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import initializers, ops
+from ..checks import at_least_one
 from ..tensor import Tensor, apply
-from .layer import Layer, at_least_one, parameter
+from .layer import Layer, parameter
 
 _STANDARD_NORMAL = initializers.normal()
 

@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import initializers, ops
+from ..checks import at_least_one, at_least_zero
 from ..ops.normalizations import moments
 from ..tensor import Tensor, apply
-from .layer import Layer, at_least_one, parameter
+from .layer import Layer, parameter
 
 _ONES = initializers.constant(1)
 
@@ -18,6 +19,11 @@ class _BatchNorm(Layer):
     """What `BatchNorm1d` and `BatchNorm2d` share."""
 
     _axes: tuple[int, ...]
+    weight: Any
+    bias: Any
+    running_mean: Any
+    running_var: Any
+    num_batches_tracked: Any
 
     def __init__(
         self,
@@ -33,14 +39,16 @@ class _BatchNorm(Layer):
     ) -> None:
         at_least_one(num_features=num_features)
         self.num_features = num_features
-        self.eps = eps
-        self.momentum = momentum
+        self.eps = at_least_zero("eps", eps)
+        self.momentum = momentum if momentum is None else at_least_zero("momentum", momentum)
         self.affine = affine
         self.track_running_stats = track_running_stats
         shape = (num_features,)
+        self.weight = self.bias = None
         if affine:
             self.weight = parameter(initializers.draw(weight_init, shape, rng), dtype)
             self.bias = parameter(np.zeros(shape), dtype)
+        self.running_mean = self.running_var = self.num_batches_tracked = None
         if track_running_stats:
             self.running_mean = np.zeros(shape, dtype or np.float64)
             self.running_var = np.ones(shape, dtype or np.float64)
@@ -230,7 +238,7 @@ class LayerNorm(Layer):
         dtype: npt.DTypeLike | None = None,
     ) -> None:
         self.normalized_shape = _shape(normalized_shape)
-        self.eps = eps
+        self.eps = at_least_zero("eps", eps)
         self.elementwise_affine = elementwise_affine
         self.weight = self.bias = None
         if elementwise_affine:
@@ -290,7 +298,7 @@ class RMSNorm(Layer):
         dtype: npt.DTypeLike | None = None,
     ) -> None:
         self.normalized_shape = _shape(normalized_shape)
-        self.eps = eps
+        self.eps = eps if eps is None else at_least_zero("eps", eps)
         self.elementwise_affine = elementwise_affine
         self.weight = None
         if elementwise_affine:

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import initializers, ops
+from ..checks import at_least_one, below_one
 from ..tensor import Tensor, apply, as_tensor
-from .dropout import dropout_mask, probability
-from .layer import Layer, at_least_one, parameter
+from .dropout import dropout_mask
+from .layer import Layer, parameter
 
 
 class _Recurrent(Layer):
@@ -41,7 +42,7 @@ class _Recurrent(Layer):
         self.num_layers = num_layers
         self.bias = bias
         self.batch_first = batch_first
-        self.dropout = probability("dropout", dropout)
+        self.dropout = below_one("dropout", dropout)
         self.bidirectional = bidirectional
         self.rng = rng
         limit = 1 / sqrt(hidden_size)

@@ -43,6 +43,13 @@ def as_array(data: Any, dtype: npt.DTypeLike | None = None) -> Array:
             array = np.asarray(data)
         except ValueError as error:
             raise ValueError(f"data must be a rectangular array of numbers: {error}") from error
+        except TypeError as error:
+            if isinstance(data, (tuple, list)):
+                raise TypeError(
+                    f"a {type(data).__name__} of tensors is no tensor; take one of them, or join "
+                    "them with numpy.stack"
+                ) from error
+            raise
     if array.dtype.kind not in "fiub":
         raise TypeError(
             "data must be floats, integers or booleans; received "

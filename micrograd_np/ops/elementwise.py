@@ -117,18 +117,21 @@ def power(x: Array, y: Array) -> Result:
 
 
 def _power(x: Array, y: Array) -> Array:
-    """x ** y; some exponents by products: x**3 takes 3 times as long, 65 with negative entries."""
-    exponent = y.item() if y.ndim == 0 else None
-    if exponent == 1:
-        return x.copy()
-    if exponent == 2:
-        return x * x
-    if exponent == 3:
-        return x * x * x
-    if exponent == 0.5:
-        return np.sqrt(x)
-    value: Array = x**y
+    """x ** y; some exponents by products, which is up to 65 times as fast for negative entries."""
+    product = _PRODUCTS.get(y.item()) if y.ndim == 0 else None
+    value: Array = x**y if product is None else product(x)
     return value
+
+
+_PRODUCTS: dict[float, Callable[[Array], Any]] = {
+    -2: lambda x: np.reciprocal(x * x),
+    -1: np.reciprocal,
+    0.5: np.sqrt,
+    1: np.copy,
+    2: lambda x: x * x,
+    3: lambda x: x * x * x,
+    4: lambda x: np.square(x * x),
+}
 
 
 def sin(x: Array) -> Result:

@@ -22,6 +22,8 @@ def matmul(x: Array, y: Array) -> Result:
         return x.dot(y), (lambda g: g.dot(y.T), lambda g: x.T.dot(g))
     if x.ndim > 2 and y.ndim == 2:
         return _folded(matmul, x, y)
+    if not (x.ndim and y.ndim):
+        raise ValueError("takes arrays of one axis at least; multiply by a number with *")
     rows = x[None, :] if x.ndim == 1 else x
     columns = y[:, None] if y.ndim == 1 else y
 
@@ -56,7 +58,10 @@ def linear(x: Array, weight: Array, bias: Array) -> Result:
     d/dx = g weight^T, d/dweight = x^T g, d/dbias = the sum of the rows of g.
     """
     if weight.ndim != 2 or bias.ndim != 1 or x.shape[-1:] + bias.shape != weight.shape:
-        raise ValueError("weight must be a matrix as long as the last axis of x, as wide as bias")
+        raise ValueError(
+            f"a weight {weight.shape} takes inputs whose last axis is {weight.shape[:1]} long, and "
+            f"a bias {weight.shape[1:]}"
+        )
     if x.ndim != 2:
         return _folded(linear, x, weight, bias)
     value = x.dot(weight)
@@ -85,9 +90,13 @@ def _folded(op: Callable[..., Result], x: Array, *others: Array) -> Result:
     return unfolded, (lambda g: to_x(g).reshape(x.shape), *to_others)
 
 
-@lru_cache(maxsize=16)
 def ones(length: int, dtype: np.dtype[Any]) -> Array:
     """Return a read-only vector whose product with a matrix sums its rows, 4 times as fast."""
+    return _short_ones(length, dtype) if length <= 4096 else np.ones(length, dtype)
+
+
+@lru_cache(maxsize=64)
+def _short_ones(length: int, dtype: np.dtype[Any]) -> Array:
     vector = np.ones(length, dtype)
     vector.setflags(write=False)
     return vector
