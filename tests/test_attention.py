@@ -294,3 +294,14 @@ def test_a_block_drops_hidden_units_and_what_is_added() -> None:
     assert np.all((found == 0) | (found == 2 * added))
     block.eval()
     assert np.array_equal(block(np.zeros((2, 3, 4))).data, np.broadcast_to(added, (2, 3, 4)))
+
+
+@pytest.mark.parametrize("name", ["attn_mask", "key_padding_mask"])
+def test_masks_are_booleans_or_constant_floats(name: str) -> None:
+    layer, x = mg.MultiHeadAttention(4, 2, batch_first=True), np.ones((3, 3, 4))
+    for mask in (np.zeros((3, 3), int), [[1, 0, 0]] * 3, "causal"):
+        with pytest.raises(TypeError, match=f"{name} must be booleans, True for what is hidden"):
+            layer(x, **{name: mask})
+    with pytest.raises(TypeError, match="the gradient would be lost"):
+        layer(x, **{name: mg.Tensor(np.zeros((3, 3)), requires_grad=True)})
+    layer(x, **{name: mg.Tensor(np.zeros((3, 3)))})

@@ -778,3 +778,41 @@ def test_settings_may_be_lists_and_numpy_integers() -> None:
     two = mg.Conv2d(3, 2, (3, 2), stride=(2, 1), padding=1)
     two.load_state_dict(one.state_dict())
     assert np.array_equal(one(x).data, two(x).data)
+
+
+class Repeated(mg.Layer):
+    """A layer of a user's, whose forward takes other things than tensors."""
+
+    def forward(self, x: Any, *others: Any, **options: Any) -> Any:
+        return (x, *others, *options.values())
+
+
+def test_what_is_no_array_reaches_forward_as_it_is() -> None:
+    tensors, named = [mg.Tensor(1.0), mg.Tensor(2.0)], {"x": np.ones(2)}
+    found = Repeated()(tensors, 2, "sum", True, None, named, (1, 2), key=3)
+    assert found == (tensors, 2, "sum", True, None, named, (1, 2), 3)
+    assert Repeated()(named) == (named,)
+
+
+def test_arrays_and_lists_become_tensors_wherever_they_stand() -> None:
+    found = Repeated()(1.5, np.ones(2), [1, 2], np.float64(3), key=np.ones(3), other=[True])
+    assert all(isinstance(x, mg.Tensor) for x in found)
+    assert [x.dtype.kind for x in found] == ["f", "f", "i", "f", "f", "b"]
+    assert mg.ReLU()(x=np.array([-1.0, 1.0])).data.tolist() == [0, 1]
+
+
+def test_a_tuple_where_one_tensor_belongs_is_explained_by_the_layer() -> None:
+    model = mg.Sequential(mg.GRU(3, 2), mg.Linear(2, 2))
+    with pytest.raises(
+        TypeError, match=r"^Linear\(2, 2\): a tuple of tensors is no tensor; take one of them"
+    ):
+        model(np.zeros((4, 1, 3)))
+    assert mg.Sequential(model[0], lambda pair: pair[0], model[1])(np.zeros((4, 1, 3))).ndim == 3
+
+
+def test_a_number_into_linear_is_refused_by_name() -> None:
+    for bias in (False, True):
+        with pytest.raises(ValueError, match=r"^Linear\(3, 2.*: .* of shape \(\)"):
+            mg.Linear(3, 2, bias=bias)(1.0)
+    with pytest.raises(ValueError, match=r"takes inputs whose last axis is \(3,\) long"):
+        mg.Linear(3, 2, bias=True)(np.zeros((4, 5)))

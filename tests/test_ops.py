@@ -467,3 +467,10 @@ def test_unsigned_integers_do_not_wrap_in_sigmoid() -> None:
     np.testing.assert_allclose(
         mg.Tensor(np.array([0, 1], np.uint8)).sigmoid().data, [0.5, 0.7310585786]
     )
+
+
+def test_ones_are_kept_only_where_they_are_short() -> None:
+    dtype = np.dtype(np.float32)
+    assert ops.ones(10, dtype) is ops.ones(10, dtype)
+    assert ops.ones(10_000, dtype) is not ops.ones(10_000, dtype)
+    assert not ops.ones(10, dtype).flags.writeable

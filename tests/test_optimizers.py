@@ -710,3 +710,42 @@ def test_a_state_that_does_not_fit_changes_nothing() -> None:
         with pytest.raises(ValueError, match=message):
             optimizer.load_state_dict(state)
         assert repr(optimizer.state_dict()) == repr(good)
+
+
+@EACH_KIND
+def test_gradients_that_are_infinite_pass_without_a_warning(kind: Any) -> None:
+    for value in (np.inf, np.nan, 1e38):
+        w = mg.Tensor([1.0], requires_grad=True, dtype=np.float32)
+        optimizer = kind([w], lr=10)
+        for _ in range(2):
+            w.grad = np.array([value])
+            optimizer.step()
+        assert w.dtype == np.float32
+
+
+def test_an_exception_in_a_rule_leaves_numpys_warnings_on() -> None:
+    class Failing(mg.Optimizer):
+        def update(self, parameter: Any, g: Any, state: Any) -> None:
+            raise KeyError("rule")
+
+    w = leaf()
+    w.grad = np.ones(2)
+    with pytest.raises(KeyError, match="rule"):
+        Failing([w], lr=1).step()
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        np.ones(1) / np.zeros(1)
+
+
+def test_a_rule_that_reads_its_parameters_at_the_start_can_be_loaded_and_grouped() -> None:
+    class Buffered(mg.Optimizer):
+        def __init__(self, parameters: Any, lr: float = 0.1, scale: float = 1.0) -> None:
+            self.scale = scale
+            super().__init__(parameters, lr)
+            self.buffers = [np.zeros_like(p.data) for p in self.parameters]
+
+    w = leaf()
+    optimizer = Buffered([{"params": [w], "scale": 2.0}], lr=0.5)
+    state = optimizer.state_dict()
+    w.requires_grad = False
+    optimizer.load_state_dict(state)
+    assert optimizer.groups[0]["scale"] == 2

@@ -194,3 +194,19 @@ def test_rms_norm_adds_the_machine_epsilon_of_its_dtype(dtype: Any) -> None:
     x = np.array([[1.0, -2.0]]) * math.sqrt(eps)
     y = mg.RMSNorm(2, dtype=dtype)(x.astype(dtype))
     np.testing.assert_allclose(y.data, x / math.sqrt(2.5 * eps + eps), rtol=1e-6)
+
+
+def test_norms_refuse_a_negative_eps_and_momentum() -> None:
+    for make in (mg.BatchNorm1d, mg.BatchNorm2d, mg.LayerNorm, mg.RMSNorm):
+        with pytest.raises(ValueError, match="eps must be a finite number, at least 0"):
+            make(3, eps=-1e-5)
+        with pytest.raises(TypeError, match="eps must be a number; received 'a'"):
+            make(3, eps="a")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="momentum must be a finite number, at least 0"):
+        mg.BatchNorm1d(3, momentum=-0.1)
+
+
+def test_what_a_batch_norm_does_without_is_none() -> None:
+    layer = mg.BatchNorm1d(3, affine=False, track_running_stats=False)
+    assert (layer.weight, layer.bias, layer.running_mean, layer.running_var) == (None,) * 4
+    assert layer.state_dict() == {}
