@@ -6,9 +6,11 @@ The numbers are small integers, so that sums are exact in every order and in flo
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import micrograd_np as mg
 from micrograd_np import ops
 from tests.rows.convolutions import Index, convolve_by_hand, pool_by_hand, products, windows
 
@@ -142,3 +144,25 @@ def test_average_pools_equal_loops_in_value_and_gradient(
                 expected[(*images, *at)] += g[(*images, *place)] / size
     assert to_x(g).dtype == value.dtype
     np.testing.assert_allclose(to_x(g), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("cache", [1, 3000, 10**9])
+@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"groups": 2}])
+def test_a_batch_taken_in_parts_gives_the_same(
+    cache: int, options: dict[str, Any], monkeypatch: Any
+) -> None:
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape) for shape in ((5, 4, 6, 7), (6, 4, 2, 3), (6,))]
+    arrays[1] = arrays[1][:, : 4 // options.get("groups", 1)]
+    weights = rng.standard_normal(mg.Tensor(arrays[0]).conv2d(*arrays[1:], **options).shape)
+
+    def run() -> list[Any]:
+        x, weight, bias = (mg.Tensor(array, requires_grad=True) for array in arrays)
+        y = x.conv2d(weight, bias, **options)
+        y.backward(weights)
+        return [y.data, x.grad, weight.grad, bias.grad]
+
+    expected = run()
+    monkeypatch.setattr("micrograd_np.ops.convolutions._CACHE", cache)
+    for found, wanted in zip(run(), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)

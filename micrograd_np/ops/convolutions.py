@@ -7,14 +7,15 @@ channels, ...), so that the next convolution finds the order it wants.
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .common import Array, Result, jointly, number
+from .common import Array, Result, number
 
 Lengths = tuple[int, ...]
+_CACHE = 2**20  # bytes
 
 
 def conv1d(
@@ -53,47 +54,64 @@ def _convolution(
 ) -> Result:
     images = _batch(x, axes)
     _check_kernels(images, weight, bias, axes, groups)
-    channels, outputs = images.shape[1], len(weight)
-    window = _Window((len(images), *images.shape[2:]), weight.shape[2:], *steps)
-    dtype = np.result_type(x, weight)
+    batch, channels, *lengths = images.shape
+    outputs, size = len(weight), math.prod(weight.shape[2:])
+    dtype = np.result_type(x, weight, *bias)
+    kernels = weight.reshape(groups, outputs // groups, channels // groups * size)
+    # So many images at once that what the windows see of them stays in the cache.
+    each = channels * size * math.prod(lengths) * dtype.itemsize
+    count = max(1, min(batch, _CACHE // max(each, 1)))
+    windows = {n: _Window((n, *lengths), weight.shape[2:], *steps) for n in {count, batch % count}}
+    parts = [slice(start, min(start + count, batch)) for start in range(0, batch, count)]
 
-    def columns() -> Array:
-        """Return what each place of the window sees, as one matrix for each group.
-
-        It is computed anew on the way back, which takes less time than to keep that much memory.
-        """
+    def columns(part: slice, window: _Window) -> Array:
+        """Return what each place of the window sees, as one matrix for each group."""
         memory = window.memory(channels, dtype)
-        window.inside(memory)[...] = images.swapaxes(0, 1)
-        seen = np.empty((channels, len(window.places), *window.grid), dtype)
+        window.inside(memory)[...] = images[part].swapaxes(0, 1)
+        seen = np.empty((channels, size, *window.grid), dtype)
         for i, place in enumerate(window.looks(memory)):
             seen[:, i] = place
-        return seen.reshape(groups, channels // groups * len(window.places), -1)
+        return seen.reshape(groups, channels // groups * size, -1)
 
-    kernels = weight.reshape(groups, outputs // groups, channels // groups * len(window.places))
-    value = np.matmul(kernels, columns()).reshape(outputs, *window.grid)[window.whole]
-    value = value + bias[0].reshape(-1, *[1] * (axes + 1)) if bias else value.copy()
+    def rows(g: Array, part: slice, window: _Window) -> Array:
+        """Return g as one matrix for each group, with 0 for windows that run over an edge."""
+        spaced = np.zeros((outputs, *window.grid), g.dtype)
+        spaced[window.whole] = g[part].swapaxes(0, 1)
+        return spaced.reshape(groups, outputs // groups, -1)
 
-    def back(g: Array) -> Sequence[Callable[[], Array]]:
-        rows = np.zeros((outputs, *window.grid), g.dtype)
-        rows[window.whole] = g.reshape(value.shape[1], outputs, *value.shape[2:]).swapaxes(0, 1)
-        rows = rows.reshape(groups, outputs // groups, -1)
+    value = np.empty((outputs, batch, *windows[count].counts), dtype)
+    shift = bias[0].reshape(-1, *[1] * (axes + 1)) if bias else number(0, dtype)
+    for part in parts:
+        window = windows[part.stop - part.start]
+        products = np.matmul(kernels, columns(part, window)).reshape(outputs, *window.grid)
+        np.add(products[window.whole], shift, out=value[:, part])
 
-        def to_x() -> Array:
-            gradient = window.memory(channels, g.dtype)
-            parts = np.matmul(kernels.swapaxes(1, 2), rows)
-            parts = parts.reshape(channels, len(window.places), *window.grid)
-            for i, place in enumerate(window.looks(gradient)):
-                place += parts[:, i]
-            return window.inside(gradient).swapaxes(0, 1).reshape(x.shape)
+    def to_x(g: Array) -> Array:
+        g, gradient = _batch(g, axes), np.empty((channels, batch, *lengths), g.dtype)
+        for part in parts:
+            window = windows[part.stop - part.start]
+            products = np.matmul(kernels.swapaxes(1, 2), rows(g, part, window))
+            products = products.reshape(channels, size, *window.grid)
+            memory = window.memory(channels, g.dtype)
+            for i, place in enumerate(window.looks(memory)):
+                place += products[:, i]
+            gradient[:, part] = window.inside(memory)
+        return gradient.swapaxes(0, 1).reshape(x.shape)
 
-        return (
-            to_x,
-            lambda: np.matmul(rows, columns().swapaxes(1, 2)).reshape(weight.shape),
-            lambda: np.add.reduce(rows.reshape(outputs, -1), axis=1),
-        )
+    def to_weight(g: Array) -> Array:
+        g, gradient = _batch(g, axes), np.zeros(kernels.shape, g.dtype)
+        for part in parts:
+            window = windows[part.stop - part.start]
+            gradient += np.matmul(rows(g, part, window), columns(part, window).swapaxes(1, 2))
+        return gradient.reshape(weight.shape)
+
+    def to_bias(g: Array) -> Array:
+        total: Array = np.add.reduce(_batch(g, axes), axis=(0, *range(2, axes + 2)))
+        return total
 
     result = value.swapaxes(0, 1)
-    return result if x.ndim == images.ndim else result[0], jointly(2 + len(bias), back)
+    rules = (to_x, to_weight, to_bias)[: 2 + len(bias)]
+    return result if x.ndim == images.ndim else result[0], rules
 
 
 class _Window:
