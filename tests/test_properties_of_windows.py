@@ -146,10 +146,10 @@ def test_average_pools_equal_loops_in_value_and_gradient(
     np.testing.assert_allclose(to_x(g), expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("cache", [1, 3000, 10**9])
+@pytest.mark.parametrize("size", [1, 3000, 10**9])
 @pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"groups": 2}])
 def test_a_batch_taken_in_parts_gives_the_same(
-    cache: int, options: dict[str, Any], monkeypatch: Any
+    size: int, options: dict[str, Any], monkeypatch: Any
 ) -> None:
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal(shape) for shape in ((5, 4, 6, 7), (6, 4, 2, 3), (6,))]
@@ -163,6 +163,6 @@ def test_a_batch_taken_in_parts_gives_the_same(
         return [y.data, x.grad, weight.grad, bias.grad]
 
     expected = run()
-    monkeypatch.setattr("micrograd_np.ops.convolutions._CACHE", cache)
+    monkeypatch.setattr("micrograd_np.ops.convolutions._AT_ONCE", size)
     for found, wanted in zip(run(), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)

@@ -7,15 +7,15 @@ channels, ...), so that the next convolution finds the order it wants.
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .common import Array, Result, number
+from .common import Array, Result, jointly, number
 
 Lengths = tuple[int, ...]
-_CACHE = 2**20  # bytes
+_AT_ONCE = 2**23  # bytes
 
 
 def conv1d(
@@ -58,9 +58,9 @@ def _convolution(
     outputs, size = len(weight), math.prod(weight.shape[2:])
     dtype = np.result_type(x, weight, *bias)
     kernels = weight.reshape(groups, outputs // groups, channels // groups * size)
-    # So many images at once that what the windows see of them stays in the cache.
+    # So many images at once that what the windows see of them takes little memory.
     each = channels * size * math.prod(lengths) * dtype.itemsize
-    count = max(1, min(batch, _CACHE // max(each, 1)))
+    count = max(1, min(batch, _AT_ONCE // max(each, 1)))
     windows = {n: _Window((n, *lengths), weight.shape[2:], *steps) for n in {count, batch % count}}
     parts = [slice(start, min(start + count, batch)) for start in range(0, batch, count)]
 
@@ -73,12 +73,6 @@ def _convolution(
             seen[:, i] = place
         return seen.reshape(groups, channels // groups * size, -1)
 
-    def rows(g: Array, part: slice, window: _Window) -> Array:
-        """Return g as one matrix for each group, with 0 for windows that run over an edge."""
-        spaced = np.zeros((outputs, *window.grid), g.dtype)
-        spaced[window.whole] = g[part].swapaxes(0, 1)
-        return spaced.reshape(groups, outputs // groups, -1)
-
     value = np.empty((outputs, batch, *windows[count].counts), dtype)
     shift = bias[0].reshape(-1, *[1] * (axes + 1)) if bias else number(0, dtype)
     for part in parts:
@@ -86,31 +80,39 @@ def _convolution(
         products = np.matmul(kernels, columns(part, window)).reshape(outputs, *window.grid)
         np.add(products[window.whole], shift, out=value[:, part])
 
-    def to_x(g: Array) -> Array:
-        g, gradient = _batch(g, axes), np.empty((channels, batch, *lengths), g.dtype)
-        for part in parts:
-            window = windows[part.stop - part.start]
-            products = np.matmul(kernels.swapaxes(1, 2), rows(g, part, window))
-            products = products.reshape(channels, size, *window.grid)
-            memory = window.memory(channels, g.dtype)
-            for i, place in enumerate(window.looks(memory)):
-                place += products[:, i]
-            gradient[:, part] = window.inside(memory)
-        return gradient.swapaxes(0, 1).reshape(x.shape)
+    def back(g: Array) -> Sequence[Callable[[], Array]]:
+        rows = np.zeros((outputs, batch, *windows[count].grid[1:]), g.dtype)
+        rows[windows[count].whole] = _batch(g, axes).swapaxes(0, 1)
 
-    def to_weight(g: Array) -> Array:
-        g, gradient = _batch(g, axes), np.zeros(kernels.shape, g.dtype)
-        for part in parts:
-            window = windows[part.stop - part.start]
-            gradient += np.matmul(rows(g, part, window), columns(part, window).swapaxes(1, 2))
-        return gradient.reshape(weight.shape)
+        def to_x() -> Array:
+            gradient = np.empty((channels, batch, *lengths), g.dtype)
+            for part in parts:
+                window = windows[part.stop - part.start]
+                own = rows[:, part].reshape(groups, outputs // groups, -1)
+                products = np.matmul(kernels.swapaxes(1, 2), own)
+                products = products.reshape(channels, size, *window.grid)
+                memory = window.memory(channels, g.dtype)
+                for i, place in enumerate(window.looks(memory)):
+                    place += products[:, i]
+                gradient[:, part] = window.inside(memory)
+            return gradient.swapaxes(0, 1).reshape(x.shape)
 
-    def to_bias(g: Array) -> Array:
-        total: Array = np.add.reduce(_batch(g, axes), axis=(0, *range(2, axes + 2)))
-        return total
+        def to_weight() -> Array:
+            gradient = np.zeros(kernels.shape, g.dtype)
+            for part in parts:
+                own = rows[:, part].reshape(groups, outputs // groups, -1)
+                seen = columns(part, windows[part.stop - part.start])
+                gradient += np.matmul(own, seen.swapaxes(1, 2))
+            return gradient.reshape(weight.shape)
+
+        def to_bias() -> Array:
+            total: Array = np.add.reduce(rows.reshape(outputs, -1), axis=1)
+            return total
+
+        return to_x, to_weight, to_bias
 
     result = value.swapaxes(0, 1)
-    rules = (to_x, to_weight, to_bias)[: 2 + len(bias)]
+    rules = jointly(2 + len(bias), back)
     return result if x.ndim == images.ndim else result[0], rules
 
 
