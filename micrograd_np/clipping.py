@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .ops.common import Array, number
-from .optimizers import distinct, listed
+from .parameters import distinct, listed
 
 
 def clip_grad_norm(parameters: Iterable[Any], max_norm: float) -> float:

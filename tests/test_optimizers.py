@@ -749,3 +749,15 @@ def test_a_rule_that_reads_its_parameters_at_the_start_can_be_loaded_and_grouped
     w.requires_grad = False
     optimizer.load_state_dict(state)
     assert optimizer.groups[0]["scale"] == 2
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_large_parameters_are_changed_as_small_ones(order: Any) -> None:
+    rng = np.random.default_rng(0)
+    start, g = rng.standard_normal((2, 300, 250))
+    w = leaf(start)
+    w.data = np.asarray(start, order=order)
+    w.grad = np.asarray(g, order=order)
+    mg.SGD([w], lr=0.1).step()
+    assert np.array_equal(w.data, start - 0.1 * g)
+    assert np.array_equal(w.grad, g)

@@ -13,10 +13,10 @@ import micrograd_np as mg
 
 PACKAGE = Path(mg.__file__).parent
 STAIRS = [
-    {"checks", "ops"},
-    {"initializers", "operations", "schedules", "tape"},
+    {"checks", "ops", "parameters"},
+    {"clipping", "initializers", "operations", "schedules", "tape"},
     {"numpy_protocol", "optimizers"},
-    {"clipping", "tensor"},
+    {"tensor"},
     {"losses", "gradcheck", "layers"},
     {"__init__"},
 ]
