@@ -546,6 +546,11 @@ def test_numpy_functions_without_rules_are_refused_by_name(call: Any, name: str)
         call(X.copy(), leaf())
 
 
+def test_the_tensor_is_the_first_argument_of_numpys_functions() -> None:
+    with pytest.raises(TypeError, match="numpy.sum takes the tensor as its first argument"):
+        np.sum(a=leaf())
+
+
 def test_options_that_ops_lack_are_refused_by_name() -> None:
     with pytest.raises(TypeError, match="dtype"):
         np.sum(leaf(), dtype=np.float32)
