@@ -316,7 +316,7 @@ def attentions() -> Iterator[Row]:
     yield Row(
         "MultiHeadAttention", partial(mg.MultiHeadAttention, 4, 2), draw(3, 2, 4),
         lambda s, x: attend(s, x.swapaxes(0, 1), 2, turned=True),
-        "MultiHeadAttention(4, 2\n  (out_proj): Linear(4, 4, bias=True)  # 20 parameters\n"
+        "MultiHeadAttention(4, 2,\n  (out_proj): Linear(4, 4, bias=True)  # 20 parameters\n"
         ")  # 80 parameters",
         names, ones(3, 2, 5), batch=1,
     )  # fmt: skip
@@ -324,7 +324,7 @@ def attentions() -> Iterator[Row]:
         "MultiHeadAttention",
         partial(mg.MultiHeadAttention, 4, 4, 0.25, bias=False, batch_first=True),
         draw(2, 3, 4), lambda s, x: attend(s, x, 4),
-        "MultiHeadAttention(4, 4, dropout=0.25, bias=False, batch_first=True\n"
+        "MultiHeadAttention(4, 4, dropout=0.25, bias=False, batch_first=True,\n"
         "  (out_proj): Linear(4, 4)  # 16 parameters\n)  # 64 parameters",
         "in_proj_weight out_proj.weight", ones(4), trains_alike=False,
     )  # fmt: skip
@@ -367,8 +367,8 @@ def pre_norm(s: State, x: Any, mask: Any = None) -> Any:
 
 def transformer(arguments: str, hidden: int, p: float, first: int, last: int, total: int) -> str:
     dropout = f", dropout={p}" if p else ""
-    return f"""TransformerBlock(4, 2{arguments}
-  (self_attn): MultiHeadAttention(4, 2{dropout}, batch_first=True
+    return f"""TransformerBlock(4, 2{arguments},
+  (self_attn): MultiHeadAttention(4, 2{dropout}, batch_first=True,
     (out_proj): Linear(4, 4, bias=True)  # 20 parameters
   )  # 80 parameters
   (linear1): Linear(4, {hidden}, bias=True)  # {first} parameters

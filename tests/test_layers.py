@@ -735,10 +735,10 @@ def test_the_gradient_of_a_maximum_passes_nan_and_the_first_of_equal_entries() -
 
 KERNELS: list[tuple[Any, dict[str, Any], str]] = [
     ((np.ones((2, 3, 2)),), {}, r"kernels must have 4 axes; received shape \(2, 3, 2\)"),
-    ((np.ones((2, 4, 2, 2)),), {}, "2 kernels of 4 channels in 1 groups take 4 .*; received 3"),
-    ((np.ones((3, 3, 2, 2)),), {"groups": 2}, "3 kernels of 3 .* 2 groups take 6 .*; received 3"),
-    ((np.ones((3, 1, 2, 2)),), {"groups": 2}, "3 kernels of 1 .* 2 groups take 2 .*; received 3"),
-    ((np.ones((3, 1, 2, 2)),), {"groups": 0}, "in 0 groups"),
+    ((np.ones((2, 4, 2, 2)),), {}, "2 kernels of 4 channels, with groups=1, take 4 .*; received 3"),
+    ((np.ones((3, 3, 2, 2)),), {"groups": 2}, "3 kernels of 3 .* groups=2, take 6 .*; received 3"),
+    ((np.ones((3, 1, 2, 2)),), {"groups": 2}, "3 kernels of 1 .* groups=2, take 2 .*; received 3"),
+    ((np.ones((3, 1, 2, 2)),), {"groups": 0}, "with groups=0"),
     ((np.ones((2, 3, 2, 2)), np.ones(1)), {}, r"bias must have shape \(2,\); received \(1,\)"),
     ((np.ones((2, 3, 2, 2)), np.ones(())), {}, r"bias must have shape \(2,\); received \(\)"),
     ((np.ones((2, 3, 5, 2)),), {}, r"a window of \(5, 2\) does not fit into \(4, 6\)"),

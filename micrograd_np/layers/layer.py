@@ -162,7 +162,8 @@ class Layer:
             lines.append(f"({name}): {text}".replace("\n", "\n  "))
         count = sum(parameter.size for parameter in self.parameters())
         comment = f"  # {count:,} parameter{'s' * (count != 1)}" if count else ""
-        head = f"{type(self).__name__}({self._arguments()}"
+        arguments = self._arguments()
+        head = f"{type(self).__name__}({arguments}" + "," * bool(arguments and lines)
         return "\n  ".join([head, *lines]) + ("\n)" if lines else ")") + comment
 
     def _attributes(self) -> Iterable[tuple[Any, Any]]:

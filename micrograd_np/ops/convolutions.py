@@ -325,7 +325,7 @@ def _check_kernels(
         or images.shape[1] != weight.shape[1] * groups
     ):
         raise ValueError(
-            f"{len(weight)} kernels of {weight.shape[1]} channels in {groups} groups take "
+            f"{len(weight)} kernels of {weight.shape[1]} channels, with groups={groups}, take "
             f"{weight.shape[1] * groups} channels; received {images.shape[1]}"
         )
     if any(array.shape != weight.shape[:1] for array in bias):
