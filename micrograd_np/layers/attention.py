@@ -1,5 +1,6 @@
 """Attention: layers whose outputs look at all places of a sequence at once."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -144,13 +145,10 @@ class MultiHeadAttention(Layer):
         """Project query, key and value: at once if they are the same sequence."""
         weight, bias, width = self.in_proj_weight.T, self.in_proj_bias, self.embed_dim
         if len(sequences) == 1:
-            parts = [slice(None)]
-        else:
-            parts = [slice(i * width, (i + 1) * width) for i in range(3)]
+            return [_linear(sequences[0], weight, bias)]
+        parts = [slice(i * width, (i + 1) * width) for i in range(3)]
         return [
-            x @ weight[:, part]
-            if bias is None
-            else apply(ops.linear, x, weight[:, part], bias[part])
+            _linear(x, weight[:, part], bias if bias is None else bias[part])
             for x, part in zip(sequences, parts)
         ]
 
@@ -166,7 +164,7 @@ class MultiHeadAttention(Layer):
         batch, steps, seen = shape
         found: list[Array] = []
         if causal:
-            found.append(np.triu(np.full((steps, seen), -np.inf, dtype), 1))
+            found.append(_causal_mask(steps, seen, dtype))
         if attn is not None:
             array = _additive("attn_mask", attn, dtype)
             if array.shape == (batch * self.num_heads, steps, seen):
@@ -197,6 +195,18 @@ class MultiHeadAttention(Layer):
         others = [np.delete(x.shape, steps_axis).tolist() for x in (query, key)]
         if others[0] != others[1]:
             raise ValueError(f"query and key differ in batch: {query.shape} and {key.shape}")
+
+
+@lru_cache(maxsize=2)
+def _causal_mask(steps: int, seen: int, dtype: Any) -> Array:
+    """Return -inf for what comes later than a step: made once for all blocks and updates."""
+    mask = np.triu(np.full((steps, seen), -np.inf, dtype), 1)
+    mask.setflags(write=False)
+    return mask
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return x @ weight if bias is None else apply(ops.linear, x, weight, bias)
 
 
 def _additive(name: str, mask: Any, dtype: Any) -> Array:
