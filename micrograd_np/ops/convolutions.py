@@ -1,18 +1,19 @@
 """Convolutions and pooling: ops that slide a window over the last one or two axes.
 
-Inside, images lie as (channels, batch, ...), because then a convolution is one matrix product, in
-which each place of the window is a few long slices of memory. Values are views of that as (batch,
-channels, ...), so that the next convolution finds the order it wants.
+Inside, images lie as (channels, ..., batch): a convolution is then one matrix product, and whatever
+a window sees are long slices of memory, at every stride. Values are views of that as (batch,
+channels, ...), so that what comes next finds the order it wants.
 """
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .common import Array, Result, jointly, number
+from .common import Array, Result, number
+from .products import ones
 
 Lengths = tuple[int, ...]
 _AT_ONCE = 2**23  # bytes
@@ -50,124 +51,78 @@ def conv2d(
 
 
 def _convolution(
-    x: Array, weight: Array, bias: tuple[Array, ...], axes: int, groups: int, *steps: Any
+    x: Array,
+    weight: Array,
+    bias: tuple[Array, ...],
+    axes: int,
+    groups: int,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
 ) -> Result:
     images = _batch(x, axes)
     _check_kernels(images, weight, bias, axes, groups)
-    batch, channels, *lengths = images.shape
-    outputs, size = len(weight), math.prod(weight.shape[2:])
+    (batch, channels, *lengths), outputs = images.shape, len(weight)
+    kernel, steps, pads, spread = window_settings(axes, weight.shape[2:], stride, padding, dilation)
+    padded = [n + sum(pad) for n, pad in zip(lengths, pads)]
+    middle: Any = (slice(None), *(slice(pad[0], pad[0] + n) for n, pad in zip(lengths, pads)))
+    counts = _counts(padded, kernel, steps, spread)
+    places = [[i * d for i, d in zip(place, spread)] for place in np.ndindex(*kernel)]
+    looks = [(slice(None), *_look(place, steps, counts)) for place in places]
     dtype = np.result_type(x, weight, *bias)
-    kernels = weight.reshape(groups, outputs // groups, channels // groups * size)
+    kernels = weight.reshape(groups, outputs // groups, channels // groups * len(looks))
     # So many images at once that what the windows see of them takes little memory.
-    each = channels * size * math.prod(lengths) * dtype.itemsize
+    each = channels * len(looks) * math.prod(counts) * dtype.itemsize
     count = max(1, min(batch, _AT_ONCE // max(each, 1)))
-    windows = {n: _Window((n, *lengths), weight.shape[2:], *steps) for n in {count, batch % count}}
     parts = [slice(start, min(start + count, batch)) for start in range(0, batch, count)]
 
-    def columns(part: slice, window: _Window) -> Array:
+    def columns(part: slice) -> Array:
         """Return what each place of the window sees, as one matrix for each group."""
-        memory = window.memory(channels, dtype)
-        window.inside(memory)[...] = images[part].swapaxes(0, 1)
-        seen = np.empty((channels, size, *window.grid), dtype)
-        for i, place in enumerate(window.looks(memory)):
-            seen[:, i] = place
-        return seen.reshape(groups, channels // groups * size, -1)
+        inner = np.moveaxis(images[part], 0, -1)
+        memory = np.zeros((channels, *padded, inner.shape[-1]), dtype)
+        memory[middle] = inner
+        seen = np.empty((channels, len(looks), *counts, inner.shape[-1]), dtype)
+        for i, look in enumerate(looks):
+            seen[:, i] = memory[look]
+        return seen.reshape(groups, channels // groups * len(looks), -1)
 
-    value = np.empty((outputs, batch, *windows[count].counts), dtype)
-    shift = bias[0].reshape(-1, *[1] * (axes + 1)) if bias else number(0, dtype)
+    def rows(g: Array, part: slice) -> Array:
+        """Return g as one matrix for each group."""
+        inner = np.moveaxis(_batch(g, axes)[part], 0, -1)
+        return inner.reshape(groups, outputs // groups, -1)
+
+    value = np.empty((outputs, *counts, batch), dtype)
     for part in parts:
-        window = windows[part.stop - part.start]
-        products = np.matmul(kernels, columns(part, window)).reshape(outputs, *window.grid)
-        np.add(products[window.whole], shift, out=value[:, part])
+        products = np.matmul(kernels, columns(part))
+        value[..., part] = products.reshape(outputs, *counts, -1)
+    if bias:
+        value += bias[0].reshape(-1, *[1] * (axes + 1))
 
-    def back(g: Array) -> Sequence[Callable[[], Array]]:
-        rows = np.zeros((outputs, batch, *windows[count].grid[1:]), g.dtype)
-        rows[windows[count].whole] = _batch(g, axes).swapaxes(0, 1)
+    def to_x(g: Array) -> Array:
+        gradient = np.empty((channels, *lengths, batch), g.dtype)
+        for part in parts:
+            products = np.matmul(kernels.swapaxes(1, 2), rows(g, part))
+            products = products.reshape(channels, len(looks), *counts, -1)
+            memory = np.zeros((channels, *padded, products.shape[-1]), g.dtype)
+            for i, look in enumerate(looks):
+                memory[look] += products[:, i]
+            gradient[..., part] = memory[middle]
+        return np.moveaxis(gradient, -1, 0).reshape(x.shape)
 
-        def to_x() -> Array:
-            gradient = np.empty((channels, batch, *lengths), g.dtype)
-            for part in parts:
-                window = windows[part.stop - part.start]
-                own = rows[:, part].reshape(groups, outputs // groups, -1)
-                products = np.matmul(kernels.swapaxes(1, 2), own)
-                products = products.reshape(channels, size, *window.grid)
-                memory = window.memory(channels, g.dtype)
-                for i, place in enumerate(window.looks(memory)):
-                    place += products[:, i]
-                gradient[:, part] = window.inside(memory)
-            return gradient.swapaxes(0, 1).reshape(x.shape)
+    def to_weight(g: Array) -> Array:
+        gradient = np.zeros((groups, kernels.shape[2], outputs // groups), g.dtype)
+        for part in parts:  # the other way round it takes twice the time
+            gradient += np.matmul(columns(part), rows(g, part).swapaxes(1, 2))
+        return gradient.swapaxes(1, 2).reshape(weight.shape)
 
-        def to_weight() -> Array:
-            gradient = np.zeros(kernels.shape, g.dtype)
-            for part in parts:
-                own = rows[:, part].reshape(groups, outputs // groups, -1)
-                seen = columns(part, windows[part.stop - part.start])
-                gradient += np.matmul(own, seen.swapaxes(1, 2))
-            return gradient.reshape(weight.shape)
+    def to_bias(g: Array) -> Array:
+        flat = rows(g, slice(None)).reshape(outputs, -1)
+        total: Array = flat.dot(ones(flat.shape[1], g.dtype))
+        return total
 
-        def to_bias() -> Array:
-            total: Array = np.add.reduce(rows.reshape(outputs, -1), axis=1)
-            return total
-
-        return to_x, to_weight, to_bias
-
-    result = value.swapaxes(0, 1)
-    rules = jointly(2 + len(bias), back)
+    result = np.moveaxis(value, -1, 0)
+    rules = (to_x, to_weight, to_bias)[: 2 + len(bias)]
     return result if x.ndim == images.ndim else result[0], rules
-
-
-class _Window:
-    """Where kernels look: what a convolution's way there and its way back share.
-
-    At stride 1 what a place of the window sees, over all images laid end to end, is one slice: a
-    fast copy, at the price of values for windows that run over an edge, which `whole` cuts away.
-    """
-
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        kernel: tuple[int, ...],
-        stride: Any,
-        padding: Any,
-        dilation: Any,
-    ) -> None:
-        batch, *lengths = shape
-        kernel, self.steps, pads, spread = window_settings(
-            len(lengths), kernel, stride, padding, dilation
-        )
-        self.padded = (batch, *(n + sum(pad) for n, pad in zip(lengths, pads)))
-        self.counts = _counts(self.padded[1:], kernel, self.steps, spread)
-        self.places = [[i * d for i, d in zip(place, spread)] for place in np.ndindex(*kernel)]
-        self.middle: Any = (
-            ...,
-            *(slice(before, before + n) for (before, _), n in zip(pads, lengths)),
-        )
-        self.flat = all(step == 1 for step in self.steps)
-        self.grid = self.padded if self.flat else (batch, *self.counts)
-        self.whole: Any = (..., *map(slice, self.counts))
-        strides = [math.prod(self.padded[i + 2 :]) for i in range(len(lengths))]
-        self.offsets = [sum(i * s for i, s in zip(place, strides)) for place in self.places]
-
-    def memory(self, channels: int, dtype: Any) -> Array:
-        """Return zeros for padded images end to end, with room for what the last place sees."""
-        return np.zeros((channels, math.prod(self.padded) + self.offsets[-1]), dtype)
-
-    def inside(self, memory: Array) -> Array:
-        """Return the images without their padding, as a view (channels, batch, ...)."""
-        images: Array = self._images(memory)[self.middle]
-        return images
-
-    def looks(self, memory: Array) -> list[Array]:
-        """Return what each place of the window sees, as views (channels, ...grid)."""
-        if self.flat:
-            size = math.prod(self.padded)
-            slices = [memory[:, start : start + size] for start in self.offsets]
-            return [part.reshape(len(memory), *self.grid) for part in slices]
-        images = self._images(memory)
-        return [images[_look(place, self.steps, self.counts)] for place in self.places]
-
-    def _images(self, memory: Array) -> Array:
-        return memory[:, : math.prod(self.padded)].reshape(len(memory), *self.padded)
 
 
 def max_pool2d(x: Array, *, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Result:
@@ -190,6 +145,7 @@ def max_pool2d(x: Array, *, kernel_size: Any, stride: Any = None, padding: Any =
             place += g * won
 
     def to_x(g: Array) -> Array:
+        g = _laid_out_as(value, g)
         gradient = np.zeros_like(padded, g.dtype)
         free = np.ones_like(value, bool)
         for look in looks[:-1]:
@@ -217,7 +173,7 @@ def avg_pool2d(x: Array, *, kernel_size: Any, stride: Any = None, padding: Any =
 
     def to_x(g: Array) -> Array:
         gradient = np.zeros_like(padded, g.dtype)
-        part = g * share
+        part = _laid_out_as(total, g) * share
         for look in looks:
             gradient[look] += part
         inside: Array = gradient[middle]
@@ -240,13 +196,22 @@ def _pooling(
     else:
         padded = x
     counts = _counts(padded.shape[-2:], kernel, steps, (1, 1))
-    looks = [_look(place, steps, counts) for place in np.ndindex(*kernel)]
+    looks = [(..., *_look(place, steps, counts)) for place in np.ndindex(*kernel)]
     return padded, middle, looks, all(s >= k for s, k in zip(steps, kernel))
+
+
+def _laid_out_as(value: Array, g: Array) -> Array:
+    """Return g in the memory order of `value`: passes over mixed orders take 5 times as long."""
+    if g.strides == value.strides:
+        return g
+    copy = np.empty_like(value, g.dtype)
+    copy[...] = g
+    return copy
 
 
 def _look(place: Sequence[int], steps: Sequence[int], counts: Sequence[int]) -> Any:
     """Return the index of what one place of the window sees as the window moves."""
-    return (..., *(slice(i, i + s * (n - 1) + 1, s) for i, s, n in zip(place, steps, counts)))
+    return tuple(slice(i, i + s * (n - 1) + 1, s) for i, s, n in zip(place, steps, counts))
 
 
 def _counts(

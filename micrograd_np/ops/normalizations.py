@@ -40,7 +40,7 @@ def batch_norm(
     The statistics are the `moments` of x, which the gradient takes into account, or `fixed`.
     `affine` is the weight and the bias, one number per channel each, or nothing.
     """
-    rows = _channels(x)
+    rows = _channels(x, _has_batch_last(x))
     mean, variance = (each.astype(rows.dtype, copy=False)[:, None] for each in (mean, variance))
     depends = "" if fixed else "mean and variance"
     return _scaled(x, affine, rows - mean, variance, eps, depends, by_channel=True)
@@ -48,7 +48,7 @@ def batch_norm(
 
 def moments(x: Array) -> tuple[Array, Array]:
     """Return mean and (biased) variance of each channel, axis 1 of x."""
-    rows = _channels(x)
+    rows = _channels(x, _has_batch_last(x))
     mean = _mean(rows)
     centred = rows - mean
     return mean[:, 0], _mean_of_products(centred, centred)[:, 0]
@@ -64,7 +64,7 @@ def _scaled(
     by_channel: bool = False,
 ) -> Result:
     """Divide `rows`, made of x, by their deviation; `depends` names what moves when x does."""
-    one = number(1, rows.dtype)
+    one, batch_last = number(1, rows.dtype), _has_batch_last(x)
     inverse = one / np.sqrt(variance + number(eps, rows.dtype))
     y = rows * inverse
     factors = [array.reshape((-1, 1) if by_channel else (1, -1)) for array in affine]
@@ -75,10 +75,12 @@ def _scaled(
     def unfold(rows: Array) -> Array:
         if not by_channel:
             return rows.reshape(x.shape)
+        if batch_last:
+            return np.moveaxis(rows.reshape(*x.shape[1:], len(x)), -1, 0)
         return rows.reshape(x.shape[1], len(x), *x.shape[2:]).swapaxes(0, 1)
 
     def back(g: Array) -> Sequence[Callable[[], Array]]:
-        g = _channels(g) if by_channel else g.reshape(y.shape)
+        g = _channels(g, batch_last) if by_channel else g.reshape(y.shape)
 
         def to_x() -> Array:
             slope: Array = g * factors[0] if affine else g
@@ -114,9 +116,15 @@ def _rows(x: Array, shape: Shape) -> Array:
     return floating(x).reshape(math.prod(x.shape[: x.ndim - len(shape)]), math.prod(shape))
 
 
-def _channels(x: Array) -> Array:
+def _channels(x: Array, batch_last: bool) -> Array:
     """Fold x (batch, channels, ...) into a matrix with a row for each channel."""
-    return floating(x).swapaxes(0, 1).reshape(x.shape[1], len(x) * math.prod(x.shape[2:]))
+    x = np.moveaxis(floating(x), 0, -1) if batch_last else floating(x).swapaxes(0, 1)
+    return x.reshape(len(x), math.prod(x.shape[1:]))
+
+
+def _has_batch_last(x: Array) -> bool:
+    """Tell whether x lies in memory as convolutions lay it; its rows are then a view."""
+    return x.strides[0] < x.strides[-1]
 
 
 def _mean(rows: Array) -> Array:

@@ -30,6 +30,7 @@ def rows() -> Iterator[Row]:
     for fixed in (False, True):
         whole = [numbers((4, 3)), numbers((2, 3, 2)), numbers((2, 3, 2, 2))]
         whole += [(numbers((3, 2, 5))[0].swapaxes(0, 1),), (numbers((2, 5, 3))[0].swapaxes(1, 2),)]
+        whole += [(np.moveaxis(numbers((3, 2, 4, 5))[0], -1, 0),)]  # as convolutions lay it
         whole += [numbers((1, 3)), numbers((0, 3, 2))] if fixed else []
         for affine in ([], [(3,), (3,)]):
             yield by_channel(fixed, [(*i, *numbers(*affine)) for i in whole])
