@@ -74,7 +74,7 @@ def activations() -> Iterator[Row]:
             2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
         (mg.SiLU, "", lambda x: x * sigmoid(x)),
         (mg.Softplus, "", lambda x: math.log(1 + math.exp(x))),
-        (mg.Softplus, "beta=2.5", lambda x: math.log(1 + math.exp(2.5 * x)) / 2.5),
+        (mg.Softplus, "beta=2.0", lambda x: math.log(1 + math.exp(2 * x)) / 2),
     ]  # fmt: skip
     for kind, argument, function in functions:
         name = kind.__name__

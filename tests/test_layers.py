@@ -629,6 +629,12 @@ def test_embedding_takes_rows_and_sums_the_gradients_of_repeated_ones() -> None:
     assert wide(mg.Tensor(299)).shape == (1,)
 
 
+@pytest.mark.parametrize(("padding_idx", "row"), [(0, 0), (3, 3), (-1, 3), (-4, 0)])
+def test_every_row_can_be_the_padding(padding_idx: int, row: int) -> None:
+    weight = mg.Embedding(4, 2, padding_idx).weight.data
+    assert np.flatnonzero(~weight.any(axis=1)).tolist() == [row]
+
+
 @pytest.mark.parametrize("padding_idx", [1, -3])
 def test_the_padding_row_starts_as_zeros_and_gets_no_gradient(padding_idx: int) -> None:
     init = mg.initializers.constant(2)

@@ -144,6 +144,12 @@ def test_one_value_per_channel_is_refused_in_training_and_leaves_the_averages(
     assert layer.eval()(np.ones(shape)).shape == shape
 
 
+def test_two_values_per_channel_are_enough() -> None:
+    layer = mg.BatchNorm1d(1, momentum=1.0, eps=0)
+    assert layer([[1.0], [5.0]]).data.tolist() == [[-1], [1]]
+    assert (layer.running_mean.tolist(), layer.running_var.tolist()) == ([3], [8])
+
+
 def test_batch_norm_without_running_averages_always_uses_the_batch() -> None:
     layer = mg.BatchNorm1d(2, track_running_stats=False)
     assert list(layer.state_dict()) == ["weight", "bias"]
