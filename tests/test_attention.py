@@ -305,3 +305,18 @@ def test_masks_are_booleans_or_constant_floats(name: str) -> None:
     with pytest.raises(TypeError, match="the gradient would be lost"):
         layer(x, **{name: mg.Tensor(np.zeros((3, 3)), requires_grad=True)})
     layer(x, **{name: mg.Tensor(np.zeros((3, 3)))})
+
+
+def test_batch_first_sequences_may_differ_in_steps_but_not_in_batch() -> None:
+    layer = mg.MultiHeadAttention(4, 2, batch_first=True)
+    other = mg.MultiHeadAttention(4, 2)
+    other.load_state_dict(layer.state_dict())
+    rng = np.random.default_rng(0)
+    query, key = rng.standard_normal((3, 2, 4)), rng.standard_normal((3, 5, 4))
+    output, weights = layer(query, key, key)
+    turned, _ = other(query.swapaxes(0, 1), key.swapaxes(0, 1))
+    assert (output.shape, weights.shape) == ((3, 2, 4), (3, 2, 5))
+    np.testing.assert_allclose(output.data, turned.data.swapaxes(0, 1), rtol=1e-12)
+    for queries, keys in (((2, 2, 4), (3, 5, 4)), ((2, 2, 4), (3, 2, 4))):
+        with pytest.raises(ValueError, match="query and key differ in batch"):
+            layer(np.ones(queries), np.ones(keys))

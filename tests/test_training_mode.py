@@ -216,3 +216,19 @@ def test_what_a_batch_norm_does_without_is_none() -> None:
     layer = mg.BatchNorm1d(3, affine=False, track_running_stats=False)
     assert (layer.weight, layer.bias, layer.running_mean, layer.running_var) == (None,) * 4
     assert layer.state_dict() == {}
+
+
+def test_two_values_per_channel_are_enough_to_train() -> None:
+    layer = mg.BatchNorm1d(3)
+    y = layer([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])
+    np.testing.assert_allclose(y.data, [[-1, 0, 1], [1, 0, -1]], atol=1e-5)
+    np.testing.assert_allclose(layer.running_var, [1.1, 0.9, 1.1])
+
+
+def test_padding_may_be_any_row_counted_from_either_end() -> None:
+    for row in (-5, -1, 0, 4):
+        weight = mg.Embedding(5, 2, padding_idx=row).weight
+        assert [not weight.data[i].any() for i in range(5)] == [i == row % 5 for i in range(5)]
+    for row in (-6, 5):
+        with pytest.raises(ValueError, match=f"padding_idx must be a row of the 5; received {row}"):
+            mg.Embedding(5, 2, padding_idx=row)
