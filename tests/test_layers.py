@@ -158,6 +158,7 @@ def test_misspelt_arguments_are_refused() -> None:
 
 def test_train_and_eval_reach_every_layer() -> None:
     layer = Nested()
+    assert [inner.training for _, inner in layer.layers_within()] == [True] * 5
     assert layer.eval() is layer
     assert [inner.training for _, inner in layer.layers_within()] == [False] * 5
     assert layer.train() is layer
@@ -284,6 +285,7 @@ def test_astype_keeps_what_is_shared_shared() -> None:
     layer.astype(np.float32)
     assert layer.a is layer.b  # type: ignore[attr-defined]
     assert layer.c is layer.d  # type: ignore[attr-defined]
+    assert type(layer.c) is tuple  # type: ignore[attr-defined]
     assert layer.c[0].dtype == np.float32  # type: ignore[attr-defined]
     assert type(layer.named) is Pair  # type: ignore[attr-defined]
     assert layer.named.array.dtype == np.float32  # type: ignore[attr-defined]
