@@ -59,8 +59,8 @@ def linear(x: Array, weight: Array, bias: Array) -> Result:
     """
     if weight.ndim != 2 or bias.ndim != 1 or x.shape[-1:] + bias.shape != weight.shape:
         raise ValueError(
-            f"a weight {weight.shape} takes inputs whose last axis is {weight.shape[:1]} long, and "
-            f"a bias {weight.shape[1:]}"
+            "the last axis of x must be as long as the first of the weight (in, out), and the bias "
+            "as long as the second"
         )
     if x.ndim != 2:
         return _folded(linear, x, weight, bias)
