@@ -6,7 +6,7 @@ computes it. Nodes know arrays and each other, never tensors, so there are no cy
 rule needs is freed at once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from heapq import heappop, heappush
@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .ops.common import Array, Rule
+from .ops.common import Array, Result, Rule
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 next_order = count(1).__next__
@@ -32,11 +32,12 @@ class Node:
     order 0. `edges` is None once a walk has used and dropped them.
     """
 
-    __slots__ = ("dtype", "edges", "grad", "order", "shape")
+    __slots__ = ("dtype", "edges", "grad", "op", "order", "shape")
 
     order: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    op: Callable[..., Result] | None  # which made the value; None for leaves
     edges: Edges | None
     grad: Array | None  # of leaves only
 
@@ -46,7 +47,7 @@ def leaf_node(value: Array) -> Node:
     node = Node()
     node.order = 0
     node.shape, node.dtype = value.shape, value.dtype
-    node.edges, node.grad = (), None
+    node.op, node.edges, node.grad = None, (), None
     return node
 
 
@@ -147,6 +148,29 @@ def rule_name(rule: Rule) -> str:
     """Name a rule after the op that wrote it: a rule is a function inside it."""
     name = getattr(rule, "__qualname__", repr(rule))
     return f"the rule {name.replace('.<locals>', '')}"
+
+
+def with_shapes(error: Exception, op: Callable[..., Result], inputs: Any) -> Exception:
+    """Say which op and which shapes an error is about."""
+    shapes = " and ".join(str(x.shape) for x in inputs)
+    kind = ValueError if isinstance(error, ValueError) else IndexError
+    return kind(f"{op_name(op)} of shape {shapes}: {error}")
+
+
+def wrong_number(op: Callable[..., Result], rules: Any, expected: int) -> Exception:
+    """Say that an op did not return one rule per array."""
+    received = (
+        f"{len(rules)} rules" if isinstance(rules, (tuple, list)) else f"a {type(rules).__name__}"
+    )
+    return TypeError(
+        f"{op_name(op)} must return its value and a tuple of one rule per array; received "
+        f"{received} for {expected} array{'s' * (expected != 1)}"
+    )
+
+
+def op_name(op: Callable[..., Result]) -> str:
+    """Name an op, which may be any callable."""
+    return getattr(op, "__name__", repr(op))
 
 
 class _ThreadErrorState:

@@ -13,7 +13,18 @@ import numpy.typing as npt
 from .numpy_protocol import NumPyProtocol
 from .operations import plain
 from .ops.common import Array, Result, as_array, number, scalar
-from .tape import Edges, Node, error_state, leaf_node, next_order, recording, silence, walk_back
+from .tape import (
+    Edges,
+    Node,
+    error_state,
+    leaf_node,
+    next_order,
+    recording,
+    silence,
+    walk_back,
+    with_shapes,
+    wrong_number,
+)
 
 
 def as_tensor(data: Any) -> "Tensor":
@@ -70,15 +81,15 @@ def apply(op: Callable[..., Result], *inputs: Any, **constants: Any) -> "Tensor"
     try:
         value, rules = op(*arrays, **constants)
     except (ValueError, IndexError) as error:
-        raise _with_shapes(error, op, inputs) from error
+        raise with_shapes(error, op, inputs) from error
     finally:
         _reset_error_state(token)
     if not isinstance(rules, (tuple, list)) or len(rules) != len(inputs):
-        raise _wrong_number(op, rules, len(inputs))
+        raise wrong_number(op, rules, len(inputs))
     if any(value is array for array in arrays):
         value = value.view()
     edges = [(x._node, rule) for x, rule in zip(inputs, rules, strict=True) if x._node is not None]
-    return _result(value, edges)
+    return result_of(op, value, edges)
 
 
 # On small arrays Python's own steps are most of the cost. Ops of one and of two tensors, which
@@ -92,17 +103,17 @@ def _apply_to_one(op: Callable[..., Result], x: "Tensor", constants: dict[str, A
     try:
         value, rules = op(array, **constants)
     except (ValueError, IndexError) as error:
-        raise _with_shapes(error, op, (x,)) from error
+        raise with_shapes(error, op, (x,)) from error
     finally:
         _reset_error_state(token)
     try:
         (rule,) = rules
     except (TypeError, ValueError):
-        raise _wrong_number(op, rules, 1) from None
+        raise wrong_number(op, rules, 1) from None
     if value is array:
         value = value.view()  # locking the value must not lock the argument
     node = x._node
-    return _result(value, () if node is None else ((node, rule),))
+    return result_of(op, value, () if node is None else ((node, rule),))
 
 
 def _apply_to_two(op: Callable[[Array, Array], Result], x: Any, y: Any) -> "Tensor":
@@ -114,13 +125,13 @@ def _apply_to_two(op: Callable[[Array, Array], Result], x: Any, y: Any) -> "Tens
     try:
         value, rules = op(array_x, array_y)
     except (ValueError, IndexError) as error:
-        raise _with_shapes(error, op, (x, y)) from error
+        raise with_shapes(error, op, (x, y)) from error
     finally:
         _reset_error_state(token)
     try:
         rule_x, rule_y = rules
     except (TypeError, ValueError):
-        raise _wrong_number(op, rules, 2) from None
+        raise wrong_number(op, rules, 2) from None
     if value is array_x or value is array_y:
         value = value.view()
     edges: Edges
@@ -131,10 +142,10 @@ def _apply_to_two(op: Callable[[Array, Array], Result], x: Any, y: Any) -> "Tens
         edges = ((node_y, rule_y),)
     else:
         edges = ((node_x, rule_x), (node_y, rule_y))
-    return _result(value, edges)
+    return result_of(op, value, edges)
 
 
-def _result(value: Any, edges: Edges) -> "Tensor":
+def _result(op: Callable[..., Result], value: Any, edges: Edges) -> "Tensor":
     """Make a tensor of what an op returned, and record it if anything wants a gradient."""
     if value.__class__ is not _ndarray:
         value = _asarray(value)
@@ -147,6 +158,7 @@ def _result(value: Any, edges: Edges) -> "Tensor":
         node.order = next_order()
         node.shape = value.shape
         node.dtype = dtype
+        node.op = op
         node.edges = edges
         node.grad = None
     else:
@@ -156,25 +168,8 @@ def _result(value: Any, edges: Edges) -> "Tensor":
     return result
 
 
-def _with_shapes(error: Exception, op: Callable[..., Result], inputs: Any) -> Exception:
-    """Say which op and which shapes an error is about."""
-    shapes = " and ".join(str(x.shape) for x in inputs)
-    kind = ValueError if isinstance(error, ValueError) else IndexError
-    return kind(f"{_name(op)} of shape {shapes}: {error}")
-
-
-def _wrong_number(op: Callable[..., Result], rules: Any, expected: int) -> Exception:
-    received = (
-        f"{len(rules)} rules" if isinstance(rules, (tuple, list)) else f"a {type(rules).__name__}"
-    )
-    return TypeError(
-        f"{_name(op)} must return its value and a tuple of one rule per array; received {received} "
-        f"for {expected} array{'s' * (expected != 1)}"
-    )
-
-
-def _name(op: Callable[..., Result]) -> str:
-    return getattr(op, "__name__", repr(op))
+# Always called by this name, so that who wants to watch ops can put a function in its place.
+result_of: Callable[[Callable[..., Result], Any, Edges], "Tensor"] = _result
 
 
 def _wrapped(array: Array) -> "Tensor":

@@ -13,11 +13,14 @@ import micrograd_np as mg
 
 PACKAGE = Path(mg.__file__).parent
 STAIRS = [
-    {"checks", "ops", "parameters"},
+    {"checks", "extras", "ops", "parameters"},
     {"clipping", "initializers", "operations", "schedules", "tape"},
     {"numpy_protocol", "optimizers"},
     {"tensor"},
     {"losses", "gradcheck", "layers"},
+    {"trace"},
+    {"looking", "saving"},
+    {"training"},
     {"__init__"},
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))

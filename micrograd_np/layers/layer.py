@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from reprlib import recursive_repr
 from typing import Any, Self
 
@@ -205,6 +206,23 @@ class Layer:
             elif value != parameter.default:
                 written.append(f"{name}={value!r}")
         return ", ".join(written)
+
+
+@contextmanager
+def in_mode(model: Any, training: bool) -> Iterator[None]:
+    """Set a layer and all inside to a mode, and each back to its own at the end.
+
+    A `model` that is a function only has none.
+    """
+    layers = [layer for _, layer in model.layers_within()] if isinstance(model, Layer) else []
+    before = [layer.training for layer in layers]
+    try:
+        for layer in layers:
+            layer.training = training
+        yield
+    finally:
+        for layer, mode in zip(layers, before):
+            layer.training = mode
 
 
 def parameter(values: Any, dtype: npt.DTypeLike | None) -> Tensor:

@@ -1,0 +1,1 @@
+"""Saving: models and unfinished runs as files, and models for other frameworks."""

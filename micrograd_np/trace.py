@@ -1,0 +1,123 @@
+"""Watching ops run, and the trace: all that a model did with an input, layer by layer, op by op."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from threading import Lock
+from typing import Any, NamedTuple, TypeAlias
+
+from . import tensor
+from .layers.layer import Layer, in_mode
+from .ops.common import Result
+from .tape import Edges, no_grad
+from .tensor import Tensor
+
+# What a watcher is told of an op: the op, its inputs, its constants and the result.
+Watcher: TypeAlias = Callable[
+    [Callable[..., Result], Sequence[Tensor], dict[str, Any], Tensor], None
+]
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Call ``watcher(op, inputs, constants, result)`` after every op of this thread or task.
+
+    Ops that nobody watches cost what they did before: while somebody does, and only then, another
+    function makes the results.
+    """
+    global _watching
+    token = _watchers.set((*_watchers.get(), watcher))
+    with _lock:
+        _watching += 1
+        tensor.result_of = _told_result
+    try:
+        yield
+    finally:
+        with _lock:
+            _watching -= 1
+            if not _watching:
+                tensor.result_of = _result_of
+        _watchers.reset(token)
+
+
+def _told_result(op: Callable[..., Result], value: Any, edges: Edges) -> Tensor:
+    """Make the result and tell the watchers of this thread."""
+    result = _result_of(op, value, edges)
+    if watchers := _watchers.get():
+        call = sys._getframe(1).f_locals  # of `apply`, or of a way of its own beneath it
+        inputs = call["inputs"] if "inputs" in call else [call[n] for n in "xy" if n in call]
+        for watcher in watchers:
+            watcher(op, inputs, call.get("constants", {}), result)
+    return result
+
+
+_watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
+_watching, _lock, _result_of = 0, Lock(), tensor.result_of
+
+
+class OpCall(NamedTuple):
+    """One op that ran: on which tensors, with which constants, giving what, inside which layer."""
+
+    op: Callable[..., Any]
+    inputs: tuple[Tensor, ...]
+    constants: dict[str, Any]
+    result: Tensor
+    path: tuple[str, ...]  # names of the layers around it, the outermost ("") first
+
+
+class LayerCall(NamedTuple):
+    """One call of a layer, told when it returned. What it ran inside comes before it."""
+
+    layer: Layer
+    inputs: tuple[Any, ...]
+    output: Any
+    path: tuple[str, ...]  # as above; its own name is the last
+
+
+def trace(model: Layer, *inputs: Any) -> tuple[Any, list[OpCall | LayerCall]]:
+    """Run a model in evaluation mode without recording; return its output and what it did.
+
+    Tensors in the trace are the very objects that were handed on, so identity tells who made what.
+    """
+    calls: list[OpCall | LayerCall] = []
+    path: list[str] = []
+
+    def see_op(op: Any, given: Any, constants: dict[str, Any], result: Tensor) -> None:
+        calls.append(OpCall(op, tuple(given), constants, result, tuple(path)))
+
+    def see_layer(name: str, layer: Layer) -> Callable[..., Any]:
+        forward = layer.forward
+
+        def seen(*given: Any, **options: Any) -> Any:
+            path.append(name)
+            try:
+                output = forward(*given, **options)
+                calls.append(LayerCall(layer, given, output, tuple(path)))
+                return output
+            finally:
+                path.pop()
+
+        return seen
+
+    with ExitStack() as stack:
+        stack.enter_context(in_mode(model, training=False))
+        stack.enter_context(no_grad())
+        for name, layer in list(model.layers_within()):
+            stack.enter_context(_instead(layer, see_layer(name, layer)))
+        stack.enter_context(watched(see_op))
+        return model(*inputs), calls
+
+
+@contextmanager
+def _instead(layer: Layer, forward: Callable[..., Any]) -> Iterator[None]:
+    """Let `forward` stand for that of one layer."""
+    own = vars(layer).get("forward")
+    layer.forward = forward
+    try:
+        yield
+    finally:
+        if own is None:
+            del layer.forward
+        else:
+            layer.forward = own
