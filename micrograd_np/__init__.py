@@ -1,9 +1,10 @@
 """micrograd_np: a neural-network framework on NumPy alone."""
 
-from . import initializers, layers, schedules
+from . import initializers, layers, looking, saving, schedules, training
 from .clipping import clip_grad_norm, clip_grad_value
 from .gradcheck import gradcheck
 from .layers import *
+from .looking import *
 from .losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -17,8 +18,10 @@ from .losses import (
     sum_of_squares,
 )
 from .optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from .saving import *
 from .tape import no_grad
 from .tensor import Tensor, apply
+from .training import *
 
 __version__ = "0.1.0"
 
@@ -29,4 +32,5 @@ __all__ = [
     "kl_divergence", "mean_absolute_error", "mean_squared_error", "negative_log_likelihood",
     "no_grad", "schedules", "sum_of_squares",
 ]  # fmt: skip
-__all__ += layers.__all__
+for _part in (layers, training, saving, looking):
+    __all__ += _part.__all__

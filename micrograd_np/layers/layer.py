@@ -240,7 +240,8 @@ def _as_input(x: Any) -> Any:
     return as_tensor(x) if is_numbers else x
 
 
-def _contents(value: Any) -> Iterable[tuple[Any, Any]]:
+def contents(value: Any) -> Iterable[tuple[Any, Any]]:
+    """Return name and value of all that a layer, dict, list or tuple holds."""
     if isinstance(value, Layer):
         return value._attributes()
     if isinstance(value, dict):
@@ -267,7 +268,7 @@ def _named(
         yield name, value
         if not into_layers:
             return
-    for key, child in _contents(value):
+    for key, child in contents(value):
         yield from _named(child, f"{name}.{key}" if name else str(key), seen, into_layers)
 
 

@@ -1,1 +1,7 @@
 """Saving: models and unfinished runs as files, and models for other frameworks."""
+
+from .archive import CheckpointError
+from .checkpoint import load, save
+from .pytorch import from_torch_state_dict, to_torch_state_dict
+
+__all__ = ["CheckpointError", "from_torch_state_dict", "load", "save", "to_torch_state_dict"]

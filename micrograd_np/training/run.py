@@ -1,0 +1,375 @@
+"""A run: a training that can be watched by callbacks, stopped between batches, and gone on with."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from time import perf_counter
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+
+from ..checks import at_least_one
+from ..initializers import random_stream
+from ..layers.layer import Layer, in_mode
+from ..operations import plain
+from ..ops.common import Array, as_array
+from ..optimizers import Optimizer
+from ..saving.checkpoint import fill, load, save, state_of
+from ..schedules import Schedule
+from ..tape import no_grad
+from ..tensor import Tensor
+from .history import History, Row
+
+Loss: TypeAlias = Callable[[Any, Any], Tensor]
+
+Metric: TypeAlias = Callable[[Array, Array], Any]
+
+
+class Run:
+    """A training run, as callbacks see it.
+
+    Attributes
+    ----------
+    model : Layer
+        What is trained.
+    optimizer : Optimizer
+        What trains it.
+    history : History
+        The rows of the epochs that are done.
+    columns : list of str
+        What a row has.
+    epochs : int
+        How many epochs there shall be.
+    step : int
+        How many updates were made.
+    loss : float
+        The loss of the last batch.
+    interrupted : bool
+        Whether training shall end before the next batch, to be resumed some other time.
+    """
+
+    def __init__(
+        self,
+        model: Layer,
+        inputs: Any,
+        targets: Any,
+        *,
+        loss: Loss,
+        optimizer: Optimizer,
+        epochs: int,
+        batch_size: int,
+        validation: tuple[Any, Any] | float | None,
+        metrics: Mapping[str, Metric],
+        schedule: Schedule | None,
+        callbacks: list["Callback"],
+        shuffle: bool,
+        rng: Any,
+    ) -> None:
+        at_least_one(epochs=epochs, batch_size=batch_size)
+        self.model, self.optimizer = model, optimizer
+        self.inputs, self.targets = _samples(inputs, targets)
+        if not {id(p) for p in optimizer.parameters} & {id(p) for p in model.parameters()}:
+            raise ValueError("none of the optimizer's parameters is one of the model's")
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.schedule = schedule
+        self.history = History()
+        self.step = 0
+        self.loss = float("nan")
+        self.interrupted = False
+        self._loss, self._metrics = loss, dict(metrics)
+        self._shuffle, self._rng = shuffle, rng
+        self._rows: Array | None = None  # which are trained on; None for all
+        self._validation: tuple[Array, Array] | None = None
+        self._validation_rows: Array | None = None  # what was kept back instead
+        if isinstance(validation, float):
+            self._keep_back(validation)
+        elif isinstance(validation, (tuple, list)) and len(validation) == 2:
+            self._validation = _samples(*validation)
+        elif validation is not None:
+            raise TypeError(
+                "validation must be a pair of inputs and targets, or a fraction; received "
+                f"{type(validation).__name__}"
+            )
+        measures = ["loss", *metrics]
+        validated = [f"val_{name}" for name in measures] if validation is not None else []
+        self.columns = ["epoch", *measures, *validated, "lr", "seconds"]
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError(f"metrics must have names of their own; received {list(metrics)}")
+        self._callbacks = callbacks
+        for callback in callbacks:
+            callback.reset()
+        self._begin_epoch()
+
+    def _keep_back(self, fraction: float) -> None:
+        """Divide the samples into those to train on and those to validate with."""
+        count = len(self.inputs)
+        kept = round(count * fraction)
+        if not (0 < fraction < 1 and 0 < kept < count):
+            raise ValueError(
+                "validation must be inputs and targets, or a fraction between 0 and 1 that leaves "
+                f"samples on both sides; received {fraction} of {count} samples"
+            )
+        rows = random_stream(self._rng).permutation(count) if self._shuffle else np.arange(count)
+        self._rows, self._validation_rows = rows[: count - kept], rows[count - kept :]
+
+    def _begin_epoch(self) -> None:
+        self._order: Array | None = None  # of the rows; drawn with the first batch
+        self._seen = 0
+        self._total = 0.0
+        self._predictions: list[Array] = []
+        self._seconds, self._since = 0.0, perf_counter()
+
+    @property
+    def epoch(self) -> int:
+        """The number of the epoch that is under way, from 1."""
+        return len(self.history) + 1
+
+    @property
+    def size(self) -> int:
+        """The number of samples in an epoch."""
+        return len(self.inputs) if self._rows is None else len(self._rows)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of updates in an epoch."""
+        return -(-self.size // self.batch_size)
+
+    def stop(self, reason: str) -> None:
+        """End the training before the next update; the history keeps the reason."""
+        self.history.stopped = self.history.stopped or reason
+
+    def goes_on(self) -> bool:
+        """Whether there is another epoch to do."""
+        return len(self.history) < self.epochs and not self._ends()
+
+    def _ends(self) -> bool:
+        return self.interrupted or self.history.stopped is not None
+
+    def batches(self) -> Iterator[tuple[Array, Array]]:
+        """Yield the batches of the epoch, from where it stands, until somebody calls `stop`."""
+        if self._seen == 0:
+            self._order = self._rows
+            if self._shuffle:
+                rows = self.size if self._rows is None else self._rows
+                self._order = random_stream(self._rng).permutation(rows)
+        while self._seen < self.size and not self._ends():
+            rows = self._ordered(self._seen, min(self._seen + self.batch_size, self.size))
+            yield self.inputs[rows], self.targets[rows]
+
+    def _ordered(self, start: int, stop: int) -> Any:
+        """Return the rows from one place in the epoch's order to another."""
+        return slice(start, stop) if self._order is None else self._order[start:stop]
+
+    def may_update(self, loss: Tensor) -> bool:
+        """Take note of a batch's loss; return whether no callback stops the run because of it."""
+        if getattr(loss, "size", None) != 1:
+            raise ValueError(
+                "loss must return a tensor of one entry, such as the mean over the batch; received "
+                f"{getattr(loss, 'shape', loss)!r}"
+            )
+        self.loss = loss.item()
+        self._tell("before_update")
+        return self.history.stopped is None
+
+    def updated(self, prediction: Any) -> None:
+        """Take note of an update."""
+        samples = min(self.batch_size, self.size - self._seen)
+        self._total += self.loss * samples
+        self._seen += samples
+        self.step += 1
+        if self._metrics:
+            self._predictions.append(prediction.data)
+        self._tell("after_update")
+
+    def end_epoch(self) -> None:
+        """Validate and add a row to the history, if the epoch was done to its end."""
+        if self._seen < self.size:
+            return
+        row: Row = {"epoch": self.epoch, "loss": self._total / self.size}
+        if self._metrics:
+            row |= self._measured(self._predictions, self.targets[self._ordered(0, self.size)])
+        row |= {f"val_{name}": value for name, value in self._validated().items()}
+        row |= {"lr": self.optimizer.lr, "seconds": self._time()}
+        self._begin_epoch()
+        self.history.append(row)
+        self._tell("epoch_end")
+
+    def _validated(self) -> dict[str, float]:
+        """Return loss and metrics of the validation data."""
+        rows = self._validation_rows
+        if self._validation is None and rows is None:
+            return {}
+        inputs, targets = self._validation or (self.inputs, self.targets)
+        count = len(inputs) if rows is None else len(rows)
+        total, predictions, all_targets = 0.0, [], []
+        with in_mode(self.model, training=False), no_grad():
+            for start in range(0, count, self.batch_size):
+                part = slice(start, min(start + self.batch_size, count))
+                taken = part if rows is None else rows[part]
+                y = targets[taken]
+                prediction = self.model(inputs[taken])
+                total += self._loss(prediction, y).item() * len(y)
+                if self._metrics:
+                    predictions.append(prediction.data)
+                    all_targets.append(y)
+        found = self._measured(predictions, np.concatenate(all_targets)) if self._metrics else {}
+        return {"loss": total / count, **found}
+
+    def _measured(self, predictions: list[Array], targets: Array) -> dict[str, float]:
+        """Return the metrics of the predictions for all batches together."""
+        joined = np.concatenate(predictions)
+        return {name: _number(name, f(joined, targets)) for name, f in self._metrics.items()}
+
+    def _time(self) -> float:
+        return self._seconds + perf_counter() - self._since
+
+    def __enter__(self) -> Self:
+        self._tell("start")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.interrupted and len(self.history) < self.epochs:
+            self.stop("interrupted")
+        self._tell("end")
+
+    def _tell(self, event: str) -> None:
+        for callback in self._callbacks:
+            getattr(callback, event)(self)
+
+    # Saving and going on
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the run to a file, from which ``fit(..., resume=path)`` goes on."""
+        save(path, self.model, optimizer=self.optimizer, run=self)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Go on from where a run stood when it was saved."""
+        load(path, self.model, optimizer=self.optimizer, run=self)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the run stands."""
+        return {
+            "samples": len(self.inputs),
+            "columns": self.columns,
+            "rows": self._rows,
+            "validation_rows": self._validation_rows,
+            "history": list(self.history),
+            "stopped": self.history.stopped,
+            "step": self.step,
+            "order": self._order if self._seen else None,
+            "seen": self._seen,
+            "total": self._total,
+            "predictions": self._predictions,
+            "seconds": self._time() if self._seen else 0.0,
+            "generators": [state_of(generator) for generator in self._generators()],
+            "callbacks": [(type(c).__name__, c.state_dict()) for c in self._stateful()],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where `state_dict` was taken.
+
+        Raises
+        ------
+        ValueError
+            If it is of a run on other data, with other metrics, callbacks or random generators.
+        """
+        self._check(state)
+        for generator, saved in zip(self._generators(), state["generators"]):
+            fill(generator, saved)
+        for callback, (_, saved) in zip(self._stateful(), state["callbacks"]):
+            callback.load_state_dict(saved)
+        self._rows, self._validation_rows = state["rows"], state["validation_rows"]
+        self.history[:] = state["history"]
+        self.history.stopped = state["stopped"]
+        self.step = state["step"]
+        self._order, self._seen, self._total = state["order"], state["seen"], state["total"]
+        self._predictions = list(state["predictions"])
+        self._seconds, self._since = state["seconds"], perf_counter()
+
+    def _check(self, state: Mapping[str, Any]) -> None:
+        own = {
+            "samples": len(self.inputs),
+            "columns": self.columns,
+            "callbacks": [type(c).__name__ for c in self._stateful()],
+            "generators": len(self._generators()),
+        }
+        given = {
+            **state,
+            "callbacks": [name for name, _ in state["callbacks"]],
+            "generators": len(state["generators"]),
+        }
+        for name, expected in own.items():
+            if given[name] != expected:
+                raise ValueError(
+                    f"the run that was saved had {name} {given[name]}, this one has {expected}; "
+                    "resume with the data and arguments that the run began with"
+                )
+
+    def _stateful(self) -> list["Callback"]:
+        return [callback for callback in self._callbacks if callback.state_dict()]
+
+    def _generators(self) -> list[Any]:
+        """Return every random generator that the run draws from, each once."""
+        kinds = (np.random.Generator, np.random.RandomState)
+        found = [random_stream(None), random_stream(self._rng)]
+        for _, layer in self.model.layers_within():
+            found += [value for value in vars(layer).values() if isinstance(value, kinds)]
+        return list({id(generator): generator for generator in found}.values())
+
+
+def _samples(inputs: Any, targets: Any) -> tuple[Array, Array]:
+    """Return inputs and targets as arrays that have the same number of samples, at least one."""
+    x, y = as_array(plain(inputs)), as_array(plain(targets))
+    if not (x.ndim and y.ndim and len(x) == len(y) > 0):
+        raise ValueError(
+            "inputs and targets must have the same number of samples, at least one; received "
+            f"shapes {x.shape} and {y.shape}"
+        )
+    return x, y
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"metric {name} must give a number; received {value!r}") from error
+
+
+class Callback:
+    """Base class of what is told of a run; a subclass overrides what it wants to be told.
+
+    Each method takes the `Run`, which it may end by ``run.stop(reason)``. For what only wants the
+    rows there is a simpler form of callback: a function of the row of an epoch.
+
+    Examples
+    --------
+    >>> import micrograd_np as mg
+    >>> class Print(mg.Callback):
+    ...     def epoch_end(self, run):
+    ...         print(run.history[-1]["loss"], "after", run.step, "updates")
+    """
+
+    def reset(self) -> None:
+        """Forget an earlier run: called before a run starts or, with `load_state_dict`, goes on."""
+
+    def start(self, run: Run) -> None:
+        """Take note that training begins or goes on."""
+
+    def before_update(self, run: Run) -> None:
+        """Take note of a batch's loss, ``run.loss``; stopping now prevents its update."""
+
+    def after_update(self, run: Run) -> None:
+        """Take note of an update."""
+
+    def epoch_end(self, run: Run) -> None:
+        """Take note of the row that was added to ``run.history``."""
+
+    def end(self, run: Run) -> None:
+        """Take note that training has ended, maybe by an exception."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what has to be saved for a run that is to go on; by default nothing."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned."""

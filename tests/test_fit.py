@@ -1,0 +1,434 @@
+"""Fit: the loop it stands for, what it reports, and what it leaves behind."""
+
+import os
+import signal
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+import micrograd_np as mg
+
+INPUTS = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 1], [0, 1, 1]], dtype=float)
+TARGETS = np.array([[0], [1], [1], [0]], dtype=float)
+
+
+def network(seed: int = 0, dropout: float = 0.0) -> mg.Sequential:
+    rng = np.random.default_rng(seed)
+    return mg.Sequential(
+        mg.Linear(3, 5, bias=True, rng=rng), mg.Tanh(), mg.Dropout(dropout, rng=rng),
+        mg.Linear(5, 2, rng=rng),
+    )  # fmt: skip
+
+
+def samples(count: int = 23, seed: int = 1) -> tuple[Any, Any]:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((count, 3))
+    return x, x[:, :2] ** 2
+
+
+def fit(model: Any, x: Any = None, y: Any = None, **options: Any) -> mg.History:
+    """Call fit with what most tests do not care about."""
+    if x is None:
+        x, y = samples()
+    settings: dict[str, Any] = {
+        "loss": mg.mean_squared_error, "epochs": 3, "batch_size": 5,
+        "rng": np.random.default_rng(2), **options,
+    }  # fmt: skip
+    if "optimizer" not in settings:
+        settings["optimizer"] = mg.SGD(model.parameters(), lr=0.05)
+    return mg.fit(model, x, y, **settings)
+
+
+def without_seconds(history: mg.History) -> list[dict[str, Any]]:
+    return [{name: v for name, v in row.items() if name != "seconds"} for row in history]
+
+
+def weights(model: Any) -> list[Any]:
+    return [array.tobytes() for array in model.state_dict().values()]
+
+
+# What it does
+
+
+def test_it_is_the_tutorials_formula_bit_for_bit() -> None:
+    np.random.seed(1)
+    model = mg.Sequential(mg.Linear(3, 1), mg.Sigmoid())
+    fit(
+        model, INPUTS, TARGETS, loss=mg.sum_of_squares, epochs=50, batch_size=4, shuffle=False,
+        optimizer=mg.SGD(model.parameters(), lr=1.0),
+    )  # fmt: skip
+    np.random.seed(1)
+    w = 2 * np.random.random((3, 1)) - 1
+    for _ in range(50):
+        output = 1 / (1 + np.exp(-(INPUTS @ w)))
+        w += INPUTS.T @ ((TARGETS - output) * output * (1 - output))
+    assert np.array_equal(model[0].weight.data, w)
+
+
+def test_it_is_the_loop_written_out() -> None:
+    x, y = samples()
+    ours, theirs = network(dropout=0.3), network(dropout=0.3)
+    schedule = mg.schedules.cosine(0.1, 12)
+    history = fit(
+        ours, x, y, optimizer=mg.Adam(ours.parameters()), schedule=schedule, clip_norm=0.5
+    )
+
+    optimizer = mg.Adam(theirs.parameters())
+    rng, step, rows = np.random.default_rng(2), 0, []
+    for _ in range(3):
+        order, total = rng.permutation(23), 0.0
+        for start in range(0, 23, 5):
+            batch = order[start : start + 5]
+            optimizer.zero_grad()
+            loss = mg.mean_squared_error(theirs(x[batch]), y[batch])
+            loss.backward()
+            mg.clip_grad_norm(theirs.parameters(), 0.5)
+            optimizer.lr = schedule(step)
+            optimizer.step()
+            step += 1
+            total += loss.item() * len(batch)
+        rows.append((total / 23, optimizer.lr))
+    assert weights(ours) == weights(theirs)
+    assert list(zip(history["loss"], history["lr"])) == rows
+    assert history["epoch"] == [1, 2, 3]
+    assert all(seconds > 0 for seconds in history["seconds"])
+    assert history.stopped is None
+
+
+def test_the_loss_is_the_mean_over_samples_with_a_last_batch_that_is_smaller() -> None:
+    x, y = samples(7)
+    model = network()
+    expected = np.mean((model(x).data - y) ** 2)
+    optimizer = mg.SGD(model.parameters(), lr=0.0)
+    for batch_size in (1, 3, 7, 100):
+        history = fit(
+            model, x, y, epochs=1, batch_size=batch_size, optimizer=optimizer, validation=(x, y)
+        )
+        np.testing.assert_allclose(history["loss"], [expected], rtol=1e-13)
+        np.testing.assert_allclose(history["val_loss"], [expected], rtol=1e-13)
+
+
+def test_metrics_are_of_all_predictions_of_the_epoch_together() -> None:
+    x, y = samples()
+    model = network()
+    seen: list[Any] = []
+
+    def largest_error(predictions: Any, targets: Any) -> Any:
+        assert type(predictions) is type(targets) is np.ndarray
+        seen.append((predictions, targets))
+        return np.abs(predictions - targets).max()
+
+    history = fit(
+        model, x, y, optimizer=mg.SGD(model.parameters(), lr=0.0), epochs=2,
+        metrics={"worst": largest_error}, validation=(x[:9], y[:9]),
+    )  # fmt: skip
+    errors = np.abs(model(x).data - y)
+    np.testing.assert_allclose(history["worst"], [errors.max()] * 2, rtol=1e-12)
+    np.testing.assert_allclose(history["val_worst"], [errors[:9].max()] * 2, rtol=1e-12)
+    assert [len(predictions) for predictions, _ in seen] == [23, 9, 23, 9]
+    np.testing.assert_allclose(sorted(seen[0][1][:, 0]), sorted(y[:, 0]))
+    assert list(history[0]) == [
+        "epoch", "loss", "worst", "val_loss", "val_worst", "lr", "seconds",
+    ]  # fmt: skip
+
+
+def test_validation_is_in_evaluation_mode_and_records_nothing() -> None:
+    modes: list[Any] = []
+
+    class Spy(mg.Layer):
+        def forward(self, x: mg.Tensor) -> mg.Tensor:
+            y = x * 1
+            modes.append((self.training, y.requires_grad))
+            return y
+
+    model = mg.Sequential(mg.Linear(3, 2), Spy())
+    x, y = samples(10)
+    fit(model, x, y, epochs=1, validation=(x, y))
+    assert modes == [(True, True)] * 2 + [(False, False)] * 2
+
+
+def test_a_fraction_is_kept_back_for_validation_and_never_trained_on() -> None:
+    x = np.arange(20.0)[:, None]
+    trained: set[float] = set()
+    validated: set[float] = set()
+
+    class Spy(mg.Layer):
+        def __init__(self) -> None:
+            self.factor = mg.Tensor(1.0, requires_grad=True)
+
+        def forward(self, x: mg.Tensor) -> mg.Tensor:
+            (trained if self.training else validated).update(x.data[:, 0].tolist())
+            return x * self.factor
+
+    for shuffle in (True, False):
+        trained.clear()
+        validated.clear()
+        history = fit(Spy(), x, x, validation=0.25, shuffle=shuffle, epochs=4)
+        assert len(validated) == 5
+        assert trained | validated == set(range(20))
+        assert not trained & validated
+        assert (validated == set(range(15, 20))) is not shuffle
+        assert "val_loss" in history.columns
+
+
+def test_orders_are_new_each_epoch_unless_told_otherwise() -> None:
+    x = np.arange(6.0)[:, None]
+    orders: list[list[float]] = []
+
+    def loss(prediction: Any, target: Any) -> Any:
+        orders.append(target[:, 0].tolist())
+        return mg.mean_squared_error(prediction, target)
+
+    for shuffle in (True, False):
+        orders.clear()
+        fit(mg.Linear(1, 1), x, x, loss=loss, batch_size=6, epochs=5, shuffle=shuffle)
+        assert all(sorted(order) == [0, 1, 2, 3, 4, 5] for order in orders)
+        assert len({tuple(order) for order in orders}) == (5 if shuffle else 1)
+
+
+def test_the_same_rng_gives_the_same_history_bit_for_bit() -> None:
+    runs = []
+    for seed in (0, 0, 1):
+        model = network(dropout=0.5)
+        history = fit(model, rng=np.random.default_rng(seed), validation=0.2)
+        runs.append((without_seconds(history), weights(model)))
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+
+
+def test_numpys_seed_is_enough_to_reproduce_a_run() -> None:
+    runs = []
+    for seed in (3, 3, 4):
+        np.random.seed(seed)
+        model = mg.Sequential(mg.Linear(3, 4), mg.Dropout(), mg.Linear(4, 2))
+        history = fit(model, rng=None)
+        runs.append((without_seconds(history), weights(model)))
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+
+
+def test_lists_tensors_and_integers_are_samples_too() -> None:
+    model = mg.Sequential(mg.Embedding(4, 3), mg.Flatten(), mg.Linear(6, 2))
+    history = fit(
+        model, [[0, 1], [2, 3], [3, 3]], mg.Tensor([0, 1, 1]), loss=mg.cross_entropy,
+        metrics={"accuracy": mg.metrics.accuracy},
+    )  # fmt: skip
+    assert 0 <= history["accuracy"][0] <= 1
+
+
+def test_only_the_rows_of_a_batch_are_ever_read(tmp_path: Any) -> None:
+    class Counted(np.ndarray[Any, Any]):
+        """An array that notes what is taken of it."""
+
+        def __getitem__(self, index: Any) -> Any:
+            taken.append(len(np.arange(1000)[index]))
+            return np.asarray(self)[index]
+
+    taken: list[int] = []
+    np.save(tmp_path / "x.npy", np.zeros((1000, 3), np.float32))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    model = mg.Linear(3, 3, dtype=np.float32)
+    for x in (mapped, mapped.view(Counted)):
+        fit(model, x, x, batch_size=10, epochs=1, validation=(x, x))
+    assert not mapped.flags.writeable
+
+
+# What it leaves behind
+
+
+def test_every_layer_is_in_its_own_mode_afterwards() -> None:
+    model = network()
+    model[1].eval()
+    fit(model)
+    assert [layer.training for _, layer in model.layers_within()] == [True, True, False, True, True]
+    model.eval()
+
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    for options in ({"loss": broken}, {"callbacks": [broken]}, {"metrics": {"m": broken}}):
+        with pytest.raises(ZeroDivisionError):
+            fit(model, **options)
+        assert not any(layer.training for _, layer in model.layers_within())
+
+
+def press_ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_ends_training_after_the_batch_with_the_history_so_far() -> None:
+    model, twin = network(), network()
+    calls: list[int] = []
+
+    def loss(prediction: Any, target: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 12:  # the second batch of the third epoch
+            press_ctrl_c()
+        return mg.mean_squared_error(prediction, target)
+
+    history = fit(model, loss=loss, epochs=5)
+    assert len(calls) == 12
+    assert history.stopped == "interrupted"
+    expected = fit(twin, epochs=2)
+    assert without_seconds(history) == without_seconds(expected)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert len(fit(model, epochs=2)) == 2
+
+
+def test_ctrl_c_in_a_callback_keeps_the_row() -> None:
+    history = fit(network(), callbacks=[lambda row: press_ctrl_c()], epochs=5)
+    assert history["epoch"] == [1]
+    assert history.stopped == "interrupted"
+
+
+def test_ctrl_c_during_the_last_epochs_end_interrupts_nothing() -> None:
+    history = fit(network(), callbacks=[lambda row: press_ctrl_c()], epochs=1)
+    assert history.stopped is None
+
+
+def test_a_second_ctrl_c_raises_at_once() -> None:
+    model = network().eval()
+
+    def loss(prediction: Any, target: Any) -> Any:
+        press_ctrl_c()
+        press_ctrl_c()
+        raise AssertionError("not reached")
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, loss=loss)
+    assert not model.training
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_handler_of_the_users_own_is_left_alone() -> None:
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        history = fit(network(), callbacks=[lambda row: press_ctrl_c()])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(history) == 3 == len(pressed)
+
+
+def test_it_works_in_a_thread() -> None:
+    histories: list[mg.History] = []
+    thread = threading.Thread(target=lambda: histories.append(fit(network())))
+    thread.start()
+    thread.join()
+    assert without_seconds(histories[0]) == without_seconds(fit(network()))
+
+
+# What it refuses
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"x": np.ones((4, 3)), "y": np.ones((5, 2))}, ValueError, r"\(4, 3\) and \(5, 2\)"),
+        ({"x": np.ones((0, 3)), "y": np.ones((0, 2))}, ValueError, "at least one"),
+        ({"x": 1.0, "y": 2.0}, ValueError, r"shapes \(\) and \(\)"),
+        ({"epochs": 0}, ValueError, "epochs must be at least 1; received 0"),
+        ({"epochs": 1.5}, TypeError, "epochs must be an integer; received 1.5"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+        ({"validation": 1.0}, ValueError, "a fraction between 0 and 1"),
+        ({"validation": 0.01}, ValueError, "received 0.01 of 23 samples"),
+        ({"validation": True}, TypeError, "a pair of inputs and targets, or a fraction"),
+        ({"validation": (np.ones((2, 3)), np.ones((3, 2)))}, ValueError, "same number"),
+        ({"metrics": {"loss": max}}, ValueError, r"names of their own; received \['loss'\]"),
+        ({"metrics": {"m": lambda p, t: p}}, TypeError, "metric m must give a number"),
+        ({"clip_norm": 0}, ValueError, "clip_norm must be above 0"),
+        ({"clip_norm": -1}, ValueError, "clip_norm must be"),
+        ({"rng": 3}, TypeError, "rng must be None"),
+        ({"callbacks": [3]}, TypeError, "functions of an epoch's row; received 3"),
+        ({"callbacks": [mg.EarlyStopping]}, TypeError, "must be Callback objects"),
+        ({"loss": lambda p, t: p}, ValueError, r"one entry.*received \(5, 2\)"),
+        ({"loss": lambda p, t: 3.0}, ValueError, "received 3.0"),
+    ],
+)
+def test_bad_arguments_are_refused_by_name(
+    options: dict[str, Any], kind: type[Exception], message: str
+) -> None:
+    model = network()
+    before = weights(model)
+    with pytest.raises(kind, match=message):
+        fit(model, **options)
+    if "m" not in options.get("metrics", ()):
+        assert weights(model) == before
+
+
+def test_an_optimizer_of_another_model_is_refused() -> None:
+    other = mg.SGD(network().parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="none of the optimizer's parameters"):
+        fit(network(), optimizer=other)
+
+
+# What it shows
+
+
+class Terminal:
+    """A standard error that is a terminal and keeps what it was sent."""
+
+    encoding = "utf-8"
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return len(text)
+
+    def flush(self) -> None: ...
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        raise OSError
+
+
+@pytest.mark.parametrize("has_tqdm", [True, False])
+def test_progress_is_shown_on_a_terminal(monkeypatch: Any, has_tqdm: bool) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    if not has_tqdm:
+        monkeypatch.setitem(__import__("sys").modules, "tqdm", None)
+    fit(network(), validation=0.2)
+    last = terminal.text.rstrip("\n").split("\r")[-1]
+    assert "epoch 3/3" in last
+    assert "12/12" in last
+    assert "loss" in last
+    assert "val_loss" in last
+    assert terminal.text.endswith("\n")
+    assert "\x1b[" not in terminal.text.replace("\x1b[A", "")
+    assert ("left" in last) is not has_tqdm
+
+
+def test_nothing_is_shown_elsewhere_unless_asked(capsys: Any, monkeypatch: Any) -> None:
+    fit(network())
+    monkeypatch.setattr("sys.stderr", None)
+    fit(network())
+    monkeypatch.undo()
+    assert capsys.readouterr() == ("", "")
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    fit(network(), progress=False)
+    assert terminal.text == ""
+    monkeypatch.undo()
+    fit(network(), progress=True)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "epoch 3/3" in captured.err
+
+
+def test_progress_ends_its_line_when_training_fails(monkeypatch: Any) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+
+    def broken(row: Any) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fit(network(), callbacks=[broken])
+    assert terminal.text.endswith("\n")
