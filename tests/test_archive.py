@@ -6,10 +6,8 @@ import json
 import os
 import pickle
 import random
-import signal
 import subprocess
 import sys
-import time
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -21,7 +19,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from micrograd_np.saving.archive import CheckpointError, read_archive, write_archive
-from micrograd_np.saving.files import replacing
 
 ARRAYS = {"0.weight": np.arange(6.0).reshape(2, 3), "0.bias": np.zeros(3, np.float32)}
 PARTS: dict[str, Any] = {"epoch": 3, "order": np.arange(4), "lr": [0.1, (None, True)]}
@@ -191,75 +188,147 @@ def headed(header: Any, **members: bytes) -> bytes:
 
 
 class Bomb:
+    """What runs code when it is unpickled."""
+
     def __reduce__(self) -> Any:
-        return os.system, ("touch /tmp/executed",)
+        return os.mkdir, ("executed",)
 
 
 HEAD: dict[str, Any] = {"format": "micrograd_np", "version": 1, "parts": {}}
+NOTHING = {**HEAD, "model": []}
 W = {**HEAD, "model": [["w", "w.npy"]]}
-F8 = "{'descr': '<f8', 'fortran_order': False, 'shape': %s}"
+F8 = "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }"
+ONES = npy(F8 % ("<f8", "2,"), bytes(16))
+
+
+def foreign() -> dict[str, tuple[bytes, str]]:
+    """Files that other programs make, and what is said of them."""
+    plain, one, zipped, torch = (io.BytesIO() for _ in range(4))
+    np.savez(plain, w=np.ones(2))
+    np.save(one, np.ones(2))
+    for file, name in ((zipped, "a.txt"), (torch, "model/data.pkl")):
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr(name, pickle.dumps([Bomb()]))
+    own = "was not written by micrograd_np.save"
+    seal = b"micrograd_np sha256 "
+    return {
+        "empty": (b"", "the file is empty"),
+        "one byte": (b"P", "cut short"),
+        "random": (random.Random(0).randbytes(5000), own),
+        "pickle": (pickle.dumps([Bomb()]), own),
+        "text": (b"0.weight = 3", own),
+        "npy": (one.getvalue(), own),
+        "npz": (plain.getvalue(), own + r".*model.load_state_dict\(numpy.load\(path\)\)"),
+        "npz cut short": (plain.getvalue()[:-7], "cut short or changed"),
+        "pytorch": (torch.getvalue(), own + " but by torch.save; .*from_torch_state_dict"),
+        "zip": (zipped.getvalue(), own + "$"),
+        "only a seal": (seal + hashlib.sha256(seal).hexdigest().encode(), "not a zip"),
+        "other format": (headed({**W, "format": "x"}, w=ONES), own),
+        "newer": (headed({**W, "version": 2}, w=ONES), "version 2 .* knows version 1; install"),
+    }
 
 
 def hostile() -> dict[str, tuple[bytes, str]]:
-    ones = npy(F8 % "(2,)", bytes(16))
-    pickled = pickle.dumps([Bomb()])
-    objects = npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", pickled)
-    plain = io.BytesIO()
-    np.savez(plain, w=np.ones(2))
-    compressed = sealed({"micrograd_np.json": json.dumps(W).encode(), "w.npy": bytes(10**7)},
-                        zipfile.ZIP_DEFLATED)  # fmt: skip
-    deep = b'{"format": "micrograd_np", "version": 1, "model": [], "parts": '
+    """Files with a right checksum that were made to do harm, and what is said of them."""
+    start = json.dumps(NOTHING).encode()[:-2]
+    no_array = "the member 'w.npy' is no array of numbers"
+    too_large = "does not have [0-9]+ bytes"
+    nothing = "stands for nothing"
+
+    def array(dtype: str, shape: str, data: bytes = bytes(16)) -> bytes:
+        return headed(W, w=npy(F8 % (dtype, shape), data))
+
+    def holding(part: Any) -> bytes:
+        return headed({**NOTHING, "parts": {"a": part}})
+
+    fortran = npy((F8 % ("<f8", "2,")).replace("False", "True"), bytes(16))
+    bomb = {"micrograd_np.json": json.dumps(W).encode(), "w.npy": bytes(10**7)}
+    long = b"\x93NUMPY\x02\x00" + (10**6).to_bytes(4, "little") + b" " * 10**6
     return {
-        "empty": (b"", "is empty"),
-        "random": (random.Random(0).randbytes(5000), "was not written by"),
-        "pickle": (pickled, "was not written by"),
-        "numpy": (plain.getvalue(), r"loaded by model.load_state_dict\(numpy.load\(path\)\)"),
-        "only a seal": (b"micrograd_np sha256 " + hashlib.sha256(
-            b"micrograd_np sha256 ").hexdigest().encode(), "broken"),
-        "no header": (sealed({"w.npy": ones}), "broken"),
-        "other format": (headed({**W, "format": "x"}, w=ones), "another format"),
-        "newer": (headed({**W, "version": 2}, w=ones), "version 2 .* knows version 1"),
+        "no header": (sealed({"w.npy": ONES}), "'micrograd_np.json' is missing"),
         "no json": (headed(b"\xff{"), "broken"),
-        "a list": (headed([]), "broken"),
-        "deep": (headed(deep + b"[" * 100_000 + b"]" * 100_000 + b"}"), "broken"),
-        "huge number": (headed(deep + b"9" * 10_000 + b"}"), "broken"),
-        "unknown kind": (headed({**HEAD, "model": [], "parts": {"a": ["x"]}}), "broken"),
-        "objects": (headed(W, w=objects), "dtype object"),
-        "compressed": (compressed, "compressed"),
-        "10**12 elements": (headed(W, w=npy(F8 % "(1000000000000,)", bytes(16))), "does not have"),
-        "overflow": (headed(W, w=npy(F8 % "(4294967296, 4294967296)", b"")), "does not have"),
-        "negative": (headed(W, w=npy(F8 % "(-2,)", bytes(16))), r"shape \(-2,\)"),
-        "two negatives": (headed(W, w=npy(F8 % "(-1, -2)", bytes(16))), "shape"),
-        "too long": (headed(W, w=npy(F8 % "(2,)", bytes(17))), "does not have"),
+        "a list": (headed([]), "was not written by"),
+        "no version": (headed({"format": "micrograd_np"}), "broken: KeyError: 'version'"),
+        "no model": (headed(HEAD), "broken"),
+        "no parts": (headed({k: v for k, v in W.items() if k != "parts"}, w=ONES), "broken"),
+        "model of numbers": (headed({**HEAD, "model": [1]}), "broken"),
+        "parts in a list": (headed({**W, "parts": []}, w=ONES), "broken"),
+        "deep": (headed(start + b"[" * 100_000 + b"]" * 100_000 + b"}"), "broken"),
+        "deep lists": (headed(start + b'"a":' + b'["list",' * 900 + b"1" + b"]" * 900 + b"}}"),
+                       "broken"),
+        "huge number": (headed(start + b'"a":' + b"9" * 10_000 + b"}}"), "broken"),
+        "unknown kind": (holding(["x"]), nothing),
+        "empty list": (holding([]), nothing),
+        "array of no name": (holding(["array"]), nothing),
+        "array of two names": (holding(["array", "w.npy", "w.npy"]), nothing),
+        "array of lists": (holding(["array", ["w.npy"]]), nothing),
+        "scalar of objects": (holding(["scalar", "|O", "00" * 8]), nothing),
+        "scalar without digits": (holding(["scalar", "<f8", ""]), "broken"),
+        "scalar cut short": (holding(["scalar", "<f8", "00"]), "broken"),
+        "scalar of letters": (holding(["scalar", "<f8", "xy" * 8]), "broken"),
+        "scalar of no type": (holding(["scalar", "<f77", "00" * 8]), "broken"),
+        "objects": (array("|O", "1,", pickle.dumps([Bomb()])), no_array),
+        "text": (array("<U4", "1,"), no_array),
+        "no such type": (array("<f7", "2,", bytes(14)), "broken"),
         "structured": (headed(W, w=npy(
-            "{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (2,)}", bytes(16))),
-            "dtype"),
-        "magic": (headed(W, w=npy(F8 % "(2,)", bytes(16), b"\x93NUMPX\x01\x00")), "broken"),
-        "npy version": (headed(W, w=npy(F8 % "(2,)", bytes(16), b"\x93NUMPY\x09\x00")), "broken"),
-        "code": (headed(W, w=npy("__import__('os').system('touch /tmp/executed')")), "broken"),
-        "big header": (headed(W, w=b"\x93NUMPY\x02\x00" + (10**6).to_bytes(4, "little")
-                              + b" " * 10**6), "broken"),
-        "missing member": (headed(W), "broken"),
-        "extra member": (headed(W, w=ones, v=ones), "does not name"),
-        "member twice": (headed({**W, "model": [["a", "w.npy"], ["b", "w.npy"]]}, w=ones),
-                         "broken"),
+            "{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (2,), }", bytes(16))),
+            no_array),
+        "fortran": (headed(W, w=fortran), no_array),
+        "compressed": (sealed(bomb, zipfile.ZIP_DEFLATED), "compressed"),
+        "10**12 elements": (array("<f8", "1000000000000,"), too_large),
+        "overflow": (array("<f8", "4294967296, 4294967296", b""), too_large),
+        "no rows of too many": (array("<f8", f"0, {10**30}", b""), "broken"),
+        "digits": (array("<f8", "9" * 5000 + ","), "broken"),
+        "70 axes": (array("<f8", "1, " * 70, bytes(8)), "broken"),
+        "negative": (array("<f8", "-2,"), no_array),
+        "words": (array("<f8", "2 1,"), "broken"),
+        "too long": (array("<f8", "2,", bytes(17)), too_large),
+        "too short": (array("<f8", "2,", bytes(15)), too_large),
+        "no npy": (headed(W, w=b""), no_array),
+        "npy cut short": (headed(W, w=ONES[:20]), no_array),
+        "magic": (headed(W, w=b"\x93NUMPX" + ONES[6:]), no_array),
+        "npy version": (headed(W, w=b"\x93NUMPY\x09\x00" + ONES[8:]), no_array),
+        "code": (headed(W, w=npy("__import__('os').mkdir('executed')")), no_array),
+        "big header": (headed(W, w=long), no_array),
+        "missing member": (headed(W), "'w.npy' is missing"),
+        "header as array": (headed({**HEAD, "model": [["w", "micrograd_np.json"]]}), "missing"),
+        "extra member": (headed(W, w=ONES, v=ONES), "does not name: .'v.npy'"),
+        "member twice": (headed({**W, "model": [["a", "w.npy"], ["b", "w.npy"]]}, w=ONES),
+                         "named twice"),
+        "two of one name": (headed(W, w=ONES, v=ONES).replace(b"v.npy", b"w.npy"), "same name"),
+        "encrypted": (with_bytes(headed(W, w=ONES), b"PK\x01\x02", 8, b"\x01"), "broken"),
+        "larger than the file": (with_bytes(headed(W, w=ONES), b"PK\x01\x02", 20,
+                                            b"\xff\xff\xff\x0f" * 2), "larger than the file"),
+        "before the file": (with_bytes(headed(W, w=ONES), b"PK\x05\x06", 16,
+                                       b"\xff\xff\xff\x0f"), "broken"),
+        "directory before the file": (with_bytes(headed(W, w=ONES), b"PK\x05\x06", 12,
+                                                 b"\xff\xff\xff\x0f"), "broken"),
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", hostile())
-def test_foreign_and_hostile_files_are_refused_cheaply(path: Path, case: str) -> None:
-    content, message = hostile()[case]
-    path.write_bytes(content)
+def with_bytes(content: bytes, where: bytes, offset: int, new: bytes) -> bytes:
+    """Put other bytes behind the last place where some bytes stand."""
+    start = content.rindex(where) + offset
+    return content[:start] + new + content[start + len(new) :]
+
+
+@pytest.mark.parametrize("case", foreign() | hostile())
+def test_foreign_and_hostile_files_are_refused_cheaply(
+    path: Path, case: str, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(path.parent)
+    content, message = (foreign() | hostile())[case]
+    path.write_bytes(resealed(content) if case in hostile() else content)
     tracemalloc.start()
     try:
-        with pytest.raises(CheckpointError, match=message) as caught:
+        with pytest.raises(CheckpointError, match=f"(?s){message}") as caught:
             read_archive(path)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert str(caught.value).startswith(f"{path}: ")
-    assert peak < 8_000_000 + 2 * len(content)
-    assert not os.path.exists("/tmp/executed")
+    assert peak < 1_500_000 + 4 * len(content)
+    assert os.listdir() == [path.name]
 
 
 def test_names_in_a_zip_that_lie_about_sizes_are_refused(path: Path, written: bytes) -> None:
@@ -296,131 +365,7 @@ def test_what_is_no_file_keeps_its_own_error(tmp_path: Path) -> None:
         read_archive(tmp_path)
 
 
-# Bad luck while writing
-
-
-@pytest.fixture(params=["unnamed", "named"])
-def way(request: Any, monkeypatch: Any) -> None:
-    """Both ways to write a file that is not there yet."""
-    if request.param == "named":
-        monkeypatch.delattr(os, "O_TMPFILE")
-
-
-@pytest.mark.usefixtures("way")
-def test_a_file_is_replaced_as_a_whole_or_not_at_all(path: Path) -> None:
-    for content in (b"old", b"new"):
-        with replacing(path) as file:
-            file.write(content)
-            assert not path.exists() or path.read_bytes() == b"old"
-        assert path.read_bytes() == content
-    for error in (KeyboardInterrupt, MemoryError, OSError):
-        with pytest.raises(error):
-            fail_half_way(path, error)
-        assert path.read_bytes() == b"new"
-        assert os.listdir(path.parent) == [path.name]
-
-
-def fail_half_way(path: Path, error: type[BaseException]) -> None:
-    with replacing(path) as file:
-        file.write(b"half")
-        raise error
-
-
-@pytest.mark.usefixtures("way")
-def test_an_interruption_at_the_last_moment_leaves_nothing(path: Path, monkeypatch: Any) -> None:
-    for step in ("fsync", "replace"):
-
-        def interrupt(*_: Any, **__: Any) -> None:
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(os, step, interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            write_archive(path, ARRAYS, {})
-        monkeypatch.undo()
-        assert os.listdir(path.parent) == []
-
-
-@pytest.mark.usefixtures("way")
-def test_permissions_and_links_stay(tmp_path: Path) -> None:
-    path, link = tmp_path / "model.npz", tmp_path / "link.npz"
-    mask = os.umask(0o027)
-    try:
-        write_archive(path, {}, {})
-    finally:
-        os.umask(mask)
-    assert path.stat().st_mode & 0o777 == 0o640
-    path.chmod(0o600)
-    link.symlink_to(path)
-    write_archive(link, ARRAYS, {})
-    assert link.is_symlink()
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert same(read_archive(path)[0], ARRAYS)
-
-
-def test_places_where_no_file_can_be_are_named(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "file").write_bytes(b"")
-    for place, kind in (
-        (tmp_path, IsADirectoryError), (tmp_path / "none" / "x", FileNotFoundError),
-        (tmp_path / "pipe", OSError), (tmp_path / "file" / "x", NotADirectoryError),
-        (Path("/dev/null"), OSError), (Path("/proc/x.npz"), OSError),
-    ):  # fmt: skip
-        with pytest.raises(kind, match=place.name):
-            write_archive(place, ARRAYS, {})
-
-
-SAVER = """
-import sys
-import numpy as np
-from micrograd_np.saving.archive import write_archive
-arrays = [{"x": np.full(200_000, float(i))} for i in range(2)]
-print("ready", flush=True)
-while True:
-    for content in arrays:
-        write_archive(sys.argv[1], content, {})
-"""
-
-
-def test_a_killed_process_leaves_the_old_file_or_the_new_one(path: Path) -> None:
-    source = random.Random(0)
-    for _ in range(25):
-        process = subprocess.Popen(
-            [sys.executable, "-c", SAVER, str(path)], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(source.uniform(0.005, 0.04))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        if path.exists():
-            (x,) = read_archive(path)[0].values()
-            assert len(set(x.tolist())) == 1
-    assert [name for name in os.listdir(path.parent) if name != path.name] == []
-
-
-LIMITED = """
-import resource, sys
-import numpy as np
-from micrograd_np.saving.archive import write_archive
-array = np.zeros(4_000_000)
-resource.setrlimit(getattr(resource, sys.argv[2]), (int(sys.argv[3]),) * 2)
-try:
-    write_archive(sys.argv[1], {"x": array}, {})
-except OSError as error:
-    print(error.strerror)
-"""
-
-
-def test_a_full_disk_leaves_the_old_file_and_says_so(path: Path, written: bytes) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "import signal; signal.signal(25, signal.SIG_IGN)\n" + LIMITED,
-         str(path), "RLIMIT_FSIZE", "1000000"], capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert done.stdout == "File too large\n"
-    assert path.read_bytes() == written
-    assert os.listdir(path.parent) == [path.name]
-
+# Little memory
 
 READER = """
 import resource, sys
