@@ -138,7 +138,7 @@ def interrupted(path: Path, moment: int) -> int:
 
     def watch(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal moments
-        if event == "line":
+        if event == "line" and not inside_del(frame):  # which no exception leaves
             moments += 1
             if moments == moment:
                 raise KeyboardInterrupt
@@ -153,22 +153,24 @@ def interrupted(path: Path, moment: int) -> int:
     return moments
 
 
+def inside_del(frame: FrameType | None) -> bool:
+    while frame and frame.f_code.co_name != "__del__":
+        frame = frame.f_back
+    return frame is not None
+
+
 # A ZipFile that could not even be made complains when it goes.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.usefixtures("way")
 def test_ctrl_c_at_any_moment_leaves_the_old_file_or_the_new_one(path: Path) -> None:
-    moments, stopped = interrupted(path, -1), 0
-    tried = range(1, moments, 9)
-    for moment in tried:
+    moments = interrupted(path, -1)
+    assert moments > 500
+    for moment in range(1, moments - 20, 9):
         write_archive(path, {"x": np.zeros(3)}, {})
-        try:
+        with pytest.raises(KeyboardInterrupt):
             interrupted(path, moment)
-        except KeyboardInterrupt:
-            stopped += 1
         assert list(read_archive(path)[0]) in (["x"], ["x", "y"])
         assert os.listdir(path.parent) == [path.name]
-    assert len(tried) > 50
-    assert stopped >= len(tried) - 1  # unless it was in a __del__, which none can leave
 
 
 # The end of the process, the disk and the memory

@@ -325,7 +325,8 @@ def _numbers(array: Any, place: str) -> Any:
     """Return an array or scalar of numbers as NumPy itself defines them; raise if it is none."""
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError(f"masked arrays are not saved; fill the gaps of {place} by .filled(value)")
-    if not hasattr(array, "dtype") or array.dtype.kind not in "fiub" or array.dtype.isbuiltin == 2:
-        kind = getattr(array, "dtype", type(array).__name__)
-        raise TypeError(f"arrays to be saved hold numbers; {place} has dtype {kind}")
+    dtype = getattr(array, "dtype", None)
+    if dtype is None or dtype.kind not in "fiub" or dtype.isbuiltin == 2:
+        what = f"is {type(array).__name__}" if dtype is None else f"has dtype {dtype}"
+        raise TypeError(f"arrays to be saved hold numbers; {place} {what}")
     return array
