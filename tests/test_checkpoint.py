@@ -45,8 +45,10 @@ def test_parts_are_filled_or_returned(tmp_path: Path) -> None:
     model = network()
     optimizer = mg.Adam(model.parameters(), lr=0.1)
     fit(model, optimizer=optimizer)
-    generators: list[Any] = [np.random.default_rng(3), np.random.RandomState(4), np.random.Generator(
-        np.random.MT19937(5))]  # fmt: skip
+    twister = np.random.MT19937
+    generators: list[Any] = [
+        np.random.default_rng(3), np.random.RandomState(4), np.random.Generator(twister(5)),
+    ]  # fmt: skip
     np.random.seed(6)
     mg.save(
         path, model, optimizer=optimizer, a=generators[0], b=generators[1], c=generators[2],
@@ -56,8 +58,9 @@ def test_parts_are_filled_or_returned(tmp_path: Path) -> None:
 
     twin = network(seed=9)
     other = mg.Adam(twin.parameters())
-    fresh: list[Any] = [np.random.default_rng(0), np.random.RandomState(0), np.random.Generator(
-        np.random.MT19937(0))]  # fmt: skip
+    fresh: list[Any] = [
+        np.random.default_rng(0), np.random.RandomState(0), np.random.Generator(twister(0)),
+    ]  # fmt: skip
     rest = mg.load(path, twin, optimizer=other, a=fresh[0], b=fresh[1], c=fresh[2], d=np.random)
     assert [generator.random(3).tolist() for generator in [*fresh, np.random]] == expected
     assert weights(twin) == weights(model)

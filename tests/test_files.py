@@ -284,7 +284,7 @@ import os, shutil, tempfile
 import numpy as np
 from micrograd_np.saving.archive import read_archive, write_archive
 with tempfile.TemporaryDirectory() as folder:  # so that all that is needed is imported
-    write_archive(folder + "/model.npz", {}, {})
+    write_archive(folder + "/model.npz", {"x": np.zeros(3)}, {})
     read_archive(folder + "/model.npz")
 if os.getuid() == 0:
     os.setuid(65534)  # root may write everywhere

@@ -47,11 +47,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             with file:
                 yield file
                 file.flush()
+                if permissions is not None:
+                    os.chmod(file.fileno() if os.chmod in os.supports_fd else hidden, permissions)
                 os.fsync(file.fileno())
                 if unnamed:
                     _name(file, hidden)
-            if permissions is not None:
-                os.chmod(hidden, permissions)
             os.replace(hidden, target)
         except BaseException:
             with suppress(OSError):
