@@ -1,3 +1,3 @@
-"""Keep pytest from importing the script, which needs PyTorch."""
+"""Keep pytest from importing the scripts, which need PyTorch."""
 
-collect_ignore = ["make.py"]
+collect_ignore = ["make.py", "make_weights.py"]
