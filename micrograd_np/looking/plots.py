@@ -5,6 +5,7 @@ figure.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -12,24 +13,28 @@ import numpy as np
 from ..extras import extra
 from ..layers.layer import in_mode
 from ..operations import plain
-from ..ops.common import as_array
+from ..ops.common import Array, as_array
 from ..tape import no_grad
 from ..tensor import Tensor
 
-# Okabe and Ito's colours, which differ for the colour-blind, too.
-COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"]
+# Okabe and Ito's colours, then Tol's, which differ for the colour-blind, too.
+COLOURS = [
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#f0e442",
+    "#882255", "#999933", "#332288", "#dddddd",
+]  # fmt: skip
 
 
 def plot_history(history: Sequence[Mapping[str, Any]], ax: Any = None) -> Any:
     """Draw the columns of a training history over the epochs.
 
-    Losses are drawn on the left axis and metrics, if there are any, on a right axis; those of the
-    validation are dashed.
+    Losses are drawn on the left axis and metrics on the right; those of the validation are dashed.
+    A row may lack a column, as where validation is rare; NaN is a gap.
 
     Parameters
     ----------
     history
-        A `History`, or any rows with "epoch" and other columns.
+        A `History`, or any rows with "epoch" and other columns of numbers; what is called "lr" or
+        "seconds" is not drawn.
     ax
         Axes of matplotlib; None makes a new figure.
 
@@ -41,34 +46,36 @@ def plot_history(history: Sequence[Mapping[str, Any]], ax: Any = None) -> Any:
     Raises
     ------
     ValueError
-        If the history has no rows.
+        If there is nothing to draw.
     ImportError
         If matplotlib is not installed.
     """
-    if not len(history):
-        raise ValueError("there must be at least one epoch to draw; the history has no rows")
-    ax = _axes(ax, "plot_history")
-    columns = dict.fromkeys(name for row in history for name in row)
+    columns = list(dict.fromkeys(name for row in history for name in row))
     names = [name for name in columns if name not in ("epoch", "lr", "seconds")]
-    losses = [name for name in names if name.endswith("loss")]
-    metrics = [name for name in names if name not in losses]
-    epochs = [row["epoch"] for row in history]
-    right: Any = ax.twinx() if metrics else None
+    if not names:
+        raise ValueError(
+            "there must be at least one epoch with a loss or metric to draw; received "
+            f"{len(history)} rows of {columns}"
+        )
+    ax = _axes(ax, "plot_history")
+    measures = list(dict.fromkeys(name.removeprefix("val_") for name in names))
+    metrics = [name for name in measures if not name.endswith("loss")]
+    right: Any = ax.twinx() if 0 < len(metrics) < len(measures) else ax
     lines = []
-    bases = list(dict.fromkeys(name.removeprefix("val_") for name in [*losses, *metrics]))
-    for name in [*losses, *metrics]:
-        values = [np.nan if row.get(name) is None else row[name] for row in history]
-        lines += (ax if name in losses else right).plot(
-            epochs, values, label=name, linestyle="--" if name.startswith("val_") else "-",
-            color=COLOURS[bases.index(name.removeprefix("val_")) % len(COLOURS)],
-            marker="o" if len(history) == 1 else None,
-        )  # fmt: skip
+    for name, colour in zip(measures, cycle(COLOURS)):
+        side, size = (right, 4) if name in metrics else (ax, 9)  # of a dot, above or below others
+        style: dict[str, Any] = {"color": colour, "markersize": size}
+        lines += _plot(history, name, side, linestyle="-", **style)
+        lines += _plot(history, f"val_{name}", side, linestyle="--", mfc="white", **style)
     ax.set_xlabel("epoch")
     ax.set_ylabel("loss")
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    if right is not None:
-        right.set_ylabel(", ".join(name for name in metrics if not name.startswith("val_")))
-    ax.legend(handles=lines, loc="best", frameon=False)
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    if metrics:
+        right.set_ylabel(", ".join(metrics))
+    if right is not ax:
+        for line in ax.lines:  # A legend keeps clear of its own axes' lines alone: let it see all.
+            right.add_artist(type(line)(*line.get_data(), transform=ax.transData, visible=False))
+    right.legend(handles=lines, loc="best")
     return ax
 
 
@@ -91,7 +98,7 @@ def plot_decision_boundary(
     inputs
         Samples, of shape (n, 2).
     targets
-        Their classes, integers from 0, of shape (n,) or (n, 1).
+        Their classes, whole numbers from 0, of shape (n,) or (n, 1).
     ax
         Axes of matplotlib; None makes a new figure.
     threshold
@@ -107,31 +114,25 @@ def plot_decision_boundary(
     Raises
     ------
     ValueError
-        If the inputs or the outputs do not have such shapes.
+        If inputs, targets or outputs are not as said.
     ImportError
         If matplotlib is not installed.
     """
-    x, labels = as_array(plain(inputs)), as_array(plain(targets)).astype(int).reshape(-1)
-    if x.ndim != 2 or x.shape[1] != 2 or len(x) != len(labels) or not len(x):
-        raise ValueError(
-            "inputs must have shape (n, 2) and targets (n,), n at least 1; received "
-            f"{x.shape} and {np.shape(plain(targets))}"
-        )
-    ax = _axes(ax, "plot_decision_boundary")
+    x, labels = _samples(inputs, targets)
     low, high = x.min(axis=0), x.max(axis=0)
     margin = 0.1 * np.where(high > low, high - low, 1.0)
     lines = np.linspace(low - margin, high + margin, resolution).T
-    places = np.stack(np.meshgrid(*lines), axis=-1).reshape(-1, 2).astype(_floats(x.dtype))
+    places = np.stack(np.meshgrid(*lines), axis=-1).reshape(-1, 2)
     given = _classes(model, places, threshold)
-    classes = int(max(labels.max(), given.max(), 1)) + 1
-    colours = [COLOURS[i % len(COLOURS)] for i in range(classes)]
-    edges = np.arange(classes + 1) - 0.5
-    grid = given.reshape(resolution, resolution)
-    ax.contourf(*lines, grid, levels=edges, colors=colours, alpha=0.3)
-    for label in np.unique(labels):
-        own = x[labels == label]
-        ax.scatter(own[:, 0], own[:, 1], s=20, color=colours[label], edgecolors="white",
-                   linewidths=0.5, label=f"class {label}")  # fmt: skip
+    ax = _axes(ax, "plot_decision_boundary")
+    for label in np.union1d(labels, given):
+        colour, own = COLOURS[label % len(COLOURS)], x[labels == label]
+        # Each class on its own: between the contours of all lie bands of classes in between.
+        region = (given == label).reshape(resolution, resolution)
+        ax.contourf(*lines, region, levels=[0.5, 1], colors=[colour], alpha=0.3, zorder=0)
+        ax.scatter(
+            *own.T, s=20, color=colour, edgecolors="white", linewidths=0.5, label=f"class {label}"
+        )
     ax.legend(loc="best")
     return ax
 
@@ -142,7 +143,7 @@ def plot_confusion_matrix(matrix: Any, classes: Sequence[str] | None = None, ax:
     Parameters
     ----------
     matrix
-        Counts of shape (classes, classes), as from `metrics.confusion_matrix`.
+        Counts of shape (classes, classes), as from `metrics.confusion_matrix`, or shares.
     classes
         Their names; by default their numbers.
     ax
@@ -156,53 +157,81 @@ def plot_confusion_matrix(matrix: Any, classes: Sequence[str] | None = None, ax:
     Raises
     ------
     ValueError
-        If the matrix is not square, or there are not as many names.
+        If the matrix is not square or empty, or there are not as many names.
     ImportError
         If matplotlib is not installed.
     """
     counts = as_array(matrix)
     names = [str(i) for i in range(len(counts))] if classes is None else [*map(str, classes)]
-    if counts.ndim != 2 or counts.shape != (len(names), len(names)):
+    if counts.shape != (len(names), len(names)) or not names:
         raise ValueError(
             f"the matrix must be square, with a name for each class; received {counts.shape} and "
             f"{len(names)} names"
         )
-    ax = _axes(ax, "plot_confusion_matrix")
+    side = max(4.8, 0.4 * len(names))
+    ax = _axes(ax, "plot_confusion_matrix", figsize=(side, side))
     # Shaded by the share of the true class, so that rare classes are to be seen.
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    written = np.round(counts, 2).astype(str)
+    room = 60 * min(ax.bbox.size) / ax.figure.dpi / len(names)  # in a cell, in points
+    size = min(10, 1.5 * room / max(map(len, written.flat)), room)
     for i, j in np.ndindex(*counts.shape):
         colour = "white" if shares[i, j] > 0.5 else "black"
-        ax.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour)
-    ax.set_xticks(range(len(names)), names)
-    ax.set_yticks(range(len(names)), names)
+        ax.text(j, i, written[i, j], ha="center", va="center", color=colour, fontsize=size)
+    turn = 90 if max(map(len, names)) * 6 > room else 0
+    ax.set_xticks(range(len(names)), names, rotation=turn, fontsize=min(10, room))
+    ax.set_yticks(range(len(names)), names, fontsize=min(10, room))
     ax.set_xlabel("predicted")
     ax.set_ylabel("true")
     return ax
 
 
-def _axes(ax: Any, user: str) -> Any:
+def _axes(ax: Any, user: str, **options: Any) -> Any:
     """Return the axes given, or those of a new figure."""
-    return extra("matplotlib.pyplot", "plot", user).subplots()[1] if ax is None else ax
+    if ax is not None:
+        return ax
+    pyplot = extra("matplotlib.pyplot", "plot", user)
+    return pyplot.subplots(layout="constrained", **options)[1]
 
 
-def _floats(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return dtype if dtype.kind == "f" else np.dtype(np.float64)
+def _plot(history: Sequence[Mapping[str, Any]], name: str, side: Any, **style: Any) -> list[Any]:
+    """Draw a column where there are values: a line, or a dot for only one; return what is drawn."""
+    rows = [row for row in history if row.get(name) is not None]
+    style["marker"] = "o" if len(rows) == 1 else None
+    values = [row[name] for row in rows]
+    drawn = side.plot([row["epoch"] for row in rows], values, label=name, **style) if rows else []
+    return list(drawn)
 
 
-def _classes(model: Callable[[Any], Any], places: Any, threshold: float) -> Any:
+def _samples(inputs: Any, targets: Any) -> tuple[Array, Array]:
+    """Return samples and their classes as integers, having checked them."""
+    x, labels = as_array(plain(inputs)), as_array(plain(targets))
+    if x.ndim != 2 or x.shape[1] != 2 or labels.shape not in ((len(x),), (len(x), 1)) or not len(x):
+        raise ValueError(
+            "inputs must have shape (n, 2) and targets (n,) or (n, 1), n at least 1; received "
+            f"{x.shape} and {labels.shape}"
+        )
+    if np.any((labels < 0) | (labels % 1 != 0)):
+        raise ValueError(
+            "targets must be whole numbers from 0; received others: write targets > 0 for -1 and 1"
+        )
+    return x, labels.reshape(-1).astype(int)
+
+
+def _classes(model: Callable[[Any], Any], places: Array, threshold: float) -> Array:
     """Return the class that a model gives to each place."""
     found = []
     with in_mode(model, training=False), no_grad():
-        for start in range(0, len(places), 4096):
-            scores = plain(model(Tensor(places[start : start + 4096])))
-            if scores.ndim == 2 and scores.shape[1] > 1:
-                found.append(np.argmax(scores, axis=1))
-            elif scores.size == len(places[start : start + 4096]):
+        for part in np.split(places, range(4096, len(places), 4096)):
+            scores = as_array(plain(model(Tensor(part))))
+            if scores.shape in ((len(part),), (len(part), 1)):
                 found.append((scores.reshape(-1) > threshold).astype(int))
+            elif scores.ndim == 2 and len(scores) == len(part) and scores.size:
+                found.append(np.argmax(scores, axis=1))
             else:
                 raise ValueError(
-                    f"the model must give scores (n, classes) or one number per sample; "
-                    f"received {scores.shape}"
+                    "the model must give scores (n, classes) or one number per sample; received "
+                    f"{scores.shape} for {len(part)} samples"
                 )
     return np.concatenate(found)
