@@ -15,12 +15,17 @@ from tests.test_layer_table import ROWS, Row, build, each, outputs, stirred
 
 OPTIMIZERS: dict[str, Any] = {
     "SGD": lambda p: mg.SGD(p, lr=0.05),
-    "SGD with momentum": lambda p: mg.SGD(p, 0.05, 0.9, nesterov=True, weight_decay=1e-3),
+    "SGD with momentum": lambda p: mg.SGD(p, 0.05, 0.9),
+    "SGD with nesterov": lambda p: mg.SGD(p, 0.05, 0.9, nesterov=True, weight_decay=1e-3),
     "RMSprop": lambda p: mg.RMSprop(p, momentum=0.5, centered=True),
     "Adagrad": lambda p: mg.Adagrad(p, lr_decay=0.01),
     "Adam": mg.Adam,
     "AdamW": mg.AdamW,
+    "AdamW with amsgrad": lambda p: mg.AdamW(p, amsgrad=True),
     "groups": lambda p: mg.Adam([{"params": p[:1], "lr": 0.01}, {"params": p[1:]}], 1e-3),
+    "groups with settings": lambda p: mg.SGD(
+        [{"params": p[:2], "momentum": 0.5, "weight_decay": 0.1}, {"params": p[2:]}], 0.05, 0.9
+    ),
 }
 
 
@@ -187,6 +192,110 @@ def test_a_run_that_stops_anywhere_goes_on_as_if_it_had_not(
     assert all(seconds > 0 for seconds in history["seconds"])
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_run_that_stops_after_every_update_goes_on_as_if_it_had_not(
+    name: str, tmp_path: Path
+) -> None:
+    def run(path: Path, seed: int, step: int, resume: Path | None) -> tuple[Any, ...]:
+        model = network(seed, dropout=0.4)
+        rng = np.random.default_rng(seed)
+        stopper = mg.EarlyStopping("error", 5, mode="min")
+        callbacks = [
+            Stop(step), mg.Checkpoint(path), stopper,
+            mg.ReduceLROnPlateau("val_loss", 0.5, 1, min_delta=0.1),
+            mg.Checkpoint(path.with_name(path.stem + "-{epoch}.npz"), keep=2),
+            mg.Checkpoint(path.with_name(path.stem + "-best-{epoch}.npz"), monitor="val_loss"),
+        ]  # fmt: skip
+        options = settings(model, name, path, rng=rng, epochs=5, callbacks=callbacks)
+        history = fit(model, **options, resume=resume)
+        best = stopper.best, stopper.best_epoch
+        return history.stopped, without_seconds(history), weights(model), best
+
+    whole = run(tmp_path / "whole.npz", 0, -1, None)
+    assert whole[0] is None
+    assert len({row["lr"] for row in whole[1]}) > 1
+    path = tmp_path / "parts.npz"
+    for step in range(1, 20):
+        found = run(path, 0 if step == 1 else step, step, path if step > 1 else None)
+        assert found[0] == "interrupted"
+        assert len(found[1]) == step // 4
+    assert run(path, 99, -1, path) == whole
+    files = {file.name for file in tmp_path.iterdir()}
+    wholes = {file for file in files if file.startswith("whole")}
+    assert files - wholes == {file.replace("whole", "parts") for file in wholes}
+    for file in wholes:
+        model, twin = network(), network(1)
+        mg.load(tmp_path / file, model)
+        mg.load(tmp_path / file.replace("whole", "parts"), twin)
+        assert weights(model) == weights(twin)
+
+
+@pytest.mark.parametrize("event", ["before_update", "after_update", "epoch_end"])
+@pytest.mark.parametrize("step", [1, 4, 5, 6, 9, 10])
+def test_a_run_that_an_exception_ends_goes_on_from_the_last_file(
+    event: str, step: int, tmp_path: Path
+) -> None:
+    class Faulty(mg.Callback):
+        def fault(self, run: mg.Run) -> None:
+            if run.step >= step:
+                raise ZeroDivisionError
+
+    path = tmp_path / "run.npz"
+    model = network(dropout=0.5)
+    expected = fit(model, callbacks=[mg.Checkpoint(path, every=1)])
+    path.unlink()
+    other, faulty = network(dropout=0.5), Faulty()
+    setattr(faulty, event, faulty.fault)
+    with pytest.raises(ZeroDivisionError):
+        fit(other, callbacks=[mg.Checkpoint(path, every=1), faulty])
+    if not path.exists():
+        assert (event, step) == ("after_update", 1)  # which comes before the first file
+        return
+    twin = network(seed=7, dropout=0.5)
+    rng = np.random.default_rng(7)
+    history = fit(twin, callbacks=[mg.Checkpoint(path)], rng=rng, resume=path)
+    assert without_seconds(history) == without_seconds(expected)
+    assert weights(twin) == weights(model)
+
+
+def test_a_callback_of_ones_own_goes_on_with_what_it_remembers(tmp_path: Path) -> None:
+    class Rows(mg.Callback):
+        def reset(self) -> None:
+            self.losses: dict[str, float] = {}
+
+        def epoch_end(self, run: mg.Run) -> None:
+            self.losses[f"{len(run.history)}"] = run.history[-1]["loss"]
+
+        def state_dict(self) -> dict[str, Any]:
+            return self.losses  # empty before the first epoch, which is a state, too
+
+        def load_state_dict(self, state: Any) -> None:
+            self.losses = dict(state)
+
+    path = tmp_path / "run.npz"
+    rows = Rows()
+    fit(network(), epochs=2, callbacks=[rows, mg.Checkpoint(path)])
+    history = fit(network(), epochs=4, callbacks=[rows, mg.Checkpoint(path)], resume=path)
+    assert list(rows.losses.values()) == history["loss"]
+    assert list(rows.losses) == ["1", "2", "3", "4"]
+
+
+def test_a_model_with_a_frozen_part_goes_on_too(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    results = []
+    for step, resume in ((99, None), (7, None), (99, path)):
+        model = network(dropout=0.5)
+        model[0].weight.requires_grad = False
+        if resume:
+            model[0].weight.data[...] = 0
+        optimizer = mg.Adam(model[3].parameters())
+        history = fit(model, optimizer=optimizer, callbacks=[mg.Checkpoint(path), Stop(step)],
+                      resume=resume)  # fmt: skip
+        results.append((without_seconds(history), weights(model)))
+    assert results[0] == results[2]
+    assert results[0][1][0] == weights(network())[0]
+
+
 def test_a_run_on_numpys_global_state_goes_on_too(tmp_path: Path) -> None:
     path = tmp_path / "run.npz"
     results = []
@@ -260,6 +369,23 @@ def test_callbacks_go_on_with_what_they_remember(tmp_path: Path) -> None:
     assert run(9, resume=path) == whole
     values = iter([])  # a run that has ended does not go on
     assert run(9, resume=path) == whole
+
+
+def test_an_epoch_has_the_seconds_of_all_its_parts(tmp_path: Path, monkeypatch: Any) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("micrograd_np.training.run.perf_counter", lambda: clock[0])
+
+    def loss(prediction: Any, target: Any) -> Any:
+        clock[0] += 1
+        return mg.mean_squared_error(prediction, target)
+
+    path = tmp_path / "run.npz"
+    for step in (2, 4, 5, 7, 99):
+        callbacks = [mg.Checkpoint(path), Stop(step)]
+        resume = path if path.exists() else None
+        history = fit(network(), loss=loss, epochs=2, callbacks=callbacks, resume=resume)
+        clock[0] += 1000
+    assert history["seconds"] == [5, 5]
 
 
 def test_more_epochs_can_be_added(tmp_path: Path) -> None:

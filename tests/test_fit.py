@@ -2,13 +2,18 @@
 
 import os
 import signal
+import sys
 import threading
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
 
 import micrograd_np as mg
+
+# A shell that starts the tests in the background has told them to ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 INPUTS = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 1], [0, 1, 1]], dtype=float)
 TARGETS = np.array([[0], [1], [1], [0]], dtype=float)
@@ -134,6 +139,49 @@ def test_metrics_are_of_all_predictions_of_the_epoch_together() -> None:
     ]  # fmt: skip
 
 
+def test_tensors_and_arrays_of_one_entry_are_numbers() -> None:
+    def loss(prediction: Any, target: Any) -> Any:
+        return mg.mean_squared_error(prediction, target).reshape(1)
+
+    history = fit(
+        network(), loss=loss, validation=np.float32(0.3),
+        metrics={"a": loss, "b": lambda p, t: np.array([[0.5]]), "c": lambda p, t: np.int8(2)},
+    )  # fmt: skip
+    assert history["val_loss"] == pytest.approx(history["val_a"])
+    assert (history["b"], history["val_c"]) == ([0.5] * 3, [2.0] * 3)
+    assert all(type(value) is float for name in "abc" for value in history[name])
+
+
+def test_predictions_that_are_views_do_not_keep_what_they_are_views_of() -> None:
+    x = np.zeros((40, 1))
+    model = mg.Sequential(mg.Linear(1, 10_000), lambda y: y[:, :1])
+    tracemalloc.start()
+    try:
+        fit(model, x, x, metrics={"zero": lambda p, t: 0}, epochs=1, validation=(x, x))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 * 10_000 * 8
+
+
+def test_only_what_the_optimizer_has_and_what_is_not_frozen_is_trained() -> None:
+    model = network()
+    optimizer = mg.SGD(model.parameters()[1:], lr=0.1)
+    model[3].weight.requires_grad = False
+    before = weights(model)
+    fit(model, optimizer=optimizer, clip_norm=1.0)
+    changed = [old != new for old, new in zip(before, weights(model))]
+    assert changed == [False, True, False]
+
+
+def test_one_sample_and_batches_larger_than_the_data() -> None:
+    x, y = samples(1)
+    for batch_size in (1, 100):
+        model = network()
+        history = fit(model, x, y, batch_size=batch_size, validation=(x, y), epochs=30)
+        assert history["loss"][0] > history["loss"][-1] > history["val_loss"][-1]
+
+
 def test_validation_is_in_evaluation_mode_and_records_nothing() -> None:
     modes: list[Any] = []
 
@@ -216,23 +264,6 @@ def test_lists_tensors_and_integers_are_samples_too() -> None:
         metrics={"accuracy": mg.metrics.accuracy},
     )  # fmt: skip
     assert 0 <= history["accuracy"][0] <= 1
-
-
-def test_only_the_rows_of_a_batch_are_ever_read(tmp_path: Any) -> None:
-    class Counted(np.ndarray[Any, Any]):
-        """An array that notes what is taken of it."""
-
-        def __getitem__(self, index: Any) -> Any:
-            taken.append(len(np.arange(1000)[index]))
-            return np.asarray(self)[index]
-
-    taken: list[int] = []
-    np.save(tmp_path / "x.npy", np.zeros((1000, 3), np.float32))
-    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    model = mg.Linear(3, 3, dtype=np.float32)
-    for x in (mapped, mapped.view(Counted)):
-        fit(model, x, x, batch_size=10, epochs=1, validation=(x, x))
-    assert not mapped.flags.writeable
 
 
 # What it leaves behind
@@ -337,7 +368,17 @@ def test_it_works_in_a_thread() -> None:
         ({"validation": True}, TypeError, "a pair of inputs and targets, or a fraction"),
         ({"validation": (np.ones((2, 3)), np.ones((3, 2)))}, ValueError, "same number"),
         ({"metrics": {"loss": max}}, ValueError, r"names of their own; received \['loss'\]"),
-        ({"metrics": {"m": lambda p, t: p}}, TypeError, "metric m must give a number"),
+        ({"validation": 5}, TypeError, "a fraction such as 0.2; received 5"),
+        ({"validation": (np.ones((0, 3)), [])}, ValueError, "validation's inputs .* at least one"),
+        (
+            {"metrics": {"m": lambda p, t: p}},
+            TypeError,
+            r"m must give a number; received array.{,30}$",
+        ),
+        ({"metrics": {"m": lambda p, t: None}}, TypeError, "give a number; received None"),
+        ({"metrics": [max]}, TypeError, "metrics must be a dict .* received .<built-in function"),
+        ({"metrics": None}, TypeError, "metrics must be a dict .* received None"),
+        ({"metrics": {1: max}}, TypeError, "metrics must be a dict"),
         ({"clip_norm": 0}, ValueError, "clip_norm must be above 0"),
         ({"clip_norm": -1}, ValueError, "clip_norm must be"),
         ({"rng": 3}, TypeError, "rng must be None"),
@@ -345,6 +386,8 @@ def test_it_works_in_a_thread() -> None:
         ({"callbacks": [mg.EarlyStopping]}, TypeError, "must be Callback objects"),
         ({"loss": lambda p, t: p}, ValueError, r"one entry.*received \(5, 2\)"),
         ({"loss": lambda p, t: 3.0}, ValueError, "received 3.0"),
+        ({"loss": lambda p, t: np.float64(3)}, ValueError, r"received .*3\.0"),
+        ({"loss": lambda p, t: (p, t)}, ValueError, r"received \(Tensor"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(
@@ -354,8 +397,25 @@ def test_bad_arguments_are_refused_by_name(
     before = weights(model)
     with pytest.raises(kind, match=message):
         fit(model, **options)
-    if "m" not in options.get("metrics", ()):
+    if "m" not in (options.get("metrics") or ()):
         assert weights(model) == before
+
+
+def test_metrics_need_one_tensor_per_batch() -> None:
+    class Two(mg.Layer):
+        def __init__(self) -> None:
+            self.layer = network()
+
+        def forward(self, x: mg.Tensor) -> Any:
+            return self.layer(x), x
+
+    def loss(prediction: Any, target: Any) -> Any:
+        return mg.mean_squared_error(prediction[0], target)
+
+    history = fit(Two(), loss=loss, validation=0.3)
+    assert without_seconds(history) == without_seconds(fit(network(), validation=0.3))
+    with pytest.raises(TypeError, match="a model that returns one tensor; received tuple: leave"):
+        fit(Two(), loss=loss, metrics={"zero": lambda p, t: 0})
 
 
 def test_an_optimizer_of_another_model_is_refused() -> None:
@@ -393,7 +453,7 @@ def test_progress_is_shown_on_a_terminal(monkeypatch: Any, has_tqdm: bool) -> No
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
     if not has_tqdm:
-        monkeypatch.setitem(__import__("sys").modules, "tqdm", None)
+        monkeypatch.setitem(sys.modules, "tqdm", None)
     fit(network(), validation=0.2)
     last = terminal.text.rstrip("\n").split("\r")[-1]
     assert "epoch 3/3" in last
@@ -432,3 +492,53 @@ def test_progress_ends_its_line_when_training_fails(monkeypatch: Any) -> None:
     with pytest.raises(ZeroDivisionError):
         fit(network(), callbacks=[broken])
     assert terminal.text.endswith("\n")
+
+
+def test_without_tqdm_one_line_is_written_again_and_again(monkeypatch: Any) -> None:
+    terminal, clock = Terminal(), [100.0]
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setattr("micrograd_np.training.progress.monotonic", lambda: clock[0])
+    losses, seconds = iter([1.0, 22.0, 333.0, 0.5]), iter([2000.0, 0.09, 0.11, 1.0])
+
+    def loss(prediction: Any, target: Any) -> Any:
+        clock[0] += next(seconds)
+        return prediction.sum() * 0 + next(losses)
+
+    for columns in (200, 30):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        fit(network(), loss=loss, epochs=2, batch_size=12)
+        losses, seconds = iter([1.0, 22.0, 333.0, 0.5]), iter([2000.0, 0.09, 0.11, 1.0])
+        lines = [
+            "\repoch 1/2, update 1/4, loss 1, 1:40:00 left",  # as long for each of three more
+            "\repoch 1/2, update 2/4, loss 11.04, 33:20 left",
+            "\repoch 2/2, update 3/4, loss 333, 11:07 left  ",  # which covers the longer one
+            "\repoch 2/2, update 4/4, loss 0.5, 0:00 left ",
+            "\repoch 2/2, update 4/4, loss 174, 0:00 left",
+            "\repoch 2/2, update 4/4, loss 174, 0:00 left",
+        ]
+        assert terminal.text == "".join(line[:columns] for line in lines) + "\n"
+        terminal.text = ""
+
+
+def test_progress_goes_on_where_a_resumed_run_does(monkeypatch: Any, tmp_path: Any) -> None:
+    clock = [0.0]
+
+    def loss(prediction: Any, target: Any) -> Any:
+        clock[0] += 1
+        return mg.mean_squared_error(prediction, target)
+
+    fit(network(), epochs=2, callbacks=[mg.Checkpoint(tmp_path / "run.npz")])
+    for has_tqdm in (True, False):
+        terminal = Terminal()
+        monkeypatch.setattr("sys.stderr", terminal)
+        monkeypatch.setenv("COLUMNS", "200")
+        if not has_tqdm:
+            monkeypatch.setitem(sys.modules, "tqdm", None)
+            monkeypatch.setattr("micrograd_np.training.progress.monotonic", lambda: clock[0])
+        callbacks = [mg.Checkpoint(tmp_path / "more.npz")]
+        fit(network(), loss=loss, callbacks=callbacks, resume=tmp_path / "run.npz")
+        first, *_, last = terminal.text.strip().split("\r")
+        assert ("10/15" if has_tqdm else "epoch 3/3, update 11/15") in first
+        assert has_tqdm or first.endswith("0:04 left")
+        assert "15/15" in last

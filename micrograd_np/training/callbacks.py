@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..checks import at_least_one, at_least_zero
 from .history import Row
 from .progress import Progress, is_terminal
@@ -34,8 +36,8 @@ class _Monitor(Callback):
     def start(self, run: Run) -> None:
         if self.monitor not in run.columns:
             raise ValueError(
-                f"{type(self).__name__} monitors {self.monitor}, which is not among the columns "
-                f"{run.columns}; pass validation or metrics to fit"
+                f"{self.monitor} is to be monitored but is not among the columns {run.columns}; "
+                "pass validation or metrics to fit"
             )
 
     def improved(self, run: Run) -> bool:
@@ -214,10 +216,10 @@ class Checkpoint(Callback):
     Raises
     ------
     ValueError
-        If something else stands in braces, a number is below 1, `keep` is given for a single
-        file, or `every` beside `monitor`.
+        If the name ends in something else or has something else in braces, a number is below 1,
+        `keep` is given for a single file, or `every` beside `monitor`.
     OSError
-        While training, if the file cannot be written.
+        If the folder is missing when training begins, or the file cannot be written.
     """
 
     def __init__(
@@ -230,6 +232,8 @@ class Checkpoint(Callback):
         every: int | None = None,
     ) -> None:
         self.path = os.fspath(path)
+        if not self._name(1, 1).lower().endswith(".npz"):
+            raise ValueError(f"a checkpoint's name must end in .npz; received {self.path!r}")
         self.keep = keep
         self.every = every
         at_least_one(**{n: v for n, v in (("keep", keep), ("every", every)) if v is not None})
@@ -238,33 +242,44 @@ class Checkpoint(Callback):
             raise ValueError("every saves within epochs, where nothing is monitored; pass only one")
         if keep is not None and self._name(1, 1) == self._name(2, 2):
             raise ValueError(f"keep needs a name with {{epoch}} or {{step}}; received {self.path}")
-        self._written: list[str] = []
+        self.reset()
 
     def reset(self) -> None:
-        self._written = []
+        self._written: list[str] = []
+        self._due = False
         if self._best:
             self._best.reset()
 
     def start(self, run: Run) -> None:
         if self._best:
             self._best.start(run)
+        folder = Path(self._name(run.epoch, run.step)).parent
+        if not folder.is_dir():  # to say it now, not after an epoch
+            raise FileNotFoundError(f"there is no folder {folder} for checkpoints; make it first")
 
     def after_update(self, run: Run) -> None:
         due = self.every is not None and run.step % self.every == 0
         if due or (run.interrupted and not self._best):
-            self._save(run, run.epoch)
+            self._note(run, run.epoch)
 
     def epoch_end(self, run: Run) -> None:
         if not self._best or self._best.improved(run):
-            self._save(run, len(run.history))
+            self._note(run, len(run.history))
 
-    def _save(self, run: Run, epoch: int) -> None:
+    def _note(self, run: Run, epoch: int) -> None:
+        """Take note of a file, before any is written: each holds what all checkpoints know."""
         path = self._name(epoch, run.step)
         self._written = [name for name in self._written if name != path] + [path]
-        old = self._written[: -self.keep] if self.keep else []
-        self._written = self._written[len(old) :]
-        run.save(path)
-        for name in old:
+        self._due = True
+
+    def settled(self, run: Run) -> None:
+        if not self._due:
+            return
+        self._due = False
+        run.save(self._written[-1])
+        old = self._written[: -(self.keep or 1)]
+        del self._written[: len(old)]
+        for name in old if self.keep else ():
             Path(name).unlink(missing_ok=True)
 
     def _name(self, epoch: int, step: int) -> str:
@@ -291,14 +306,19 @@ class _RowFunction(Callback):
         self.function = function
 
     def epoch_end(self, run: Run) -> None:
-        if self.function(run.history[-1]) is True:
+        answer = self.function(run.history[-1])
+        if isinstance(answer, bool | np.bool_) and answer:  # not any number or text
             run.stop(f"{getattr(self.function, '__name__', 'a callback')} returned True")
 
 
 def in_order(
     callbacks: Iterable[Callback | Callable[[Row], Any]], progress: bool | None
 ) -> list[Callback]:
-    """Return callbacks as a run calls them: last the checkpoints, which save the others' state."""
+    """Return callbacks as a run calls them.
+
+    Checkpoints come after those that may interrupt, and last the progress, so that no bar was begun
+    when the start of another fails.
+    """
     found: list[Callback] = []
     for callback in callbacks:
         if isinstance(callback, Callback):
@@ -310,6 +330,7 @@ def in_order(
                 "callbacks must be Callback objects or functions of an epoch's row; received "
                 f"{callback!r}"
             )
+    found.sort(key=lambda callback: isinstance(callback, Checkpoint))
     if progress or (progress is None and is_terminal()):
         found.append(Progress())
-    return sorted(found, key=lambda callback: isinstance(callback, Checkpoint))
+    return found

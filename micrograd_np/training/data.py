@@ -1,7 +1,6 @@
 """Data: samples in batches, and divided into those to train on and those to test with."""
 
 from collections.abc import Iterator
-from operator import index
 from typing import Any
 
 from ..checks import at_least_one
@@ -102,9 +101,10 @@ def train_test_split(
     ((6, 2), (2,))
     """
     found, count = _samples(arrays)
-    is_fraction = isinstance(test_size, float)
-    tested = round(count * test_size) if is_fraction else index(test_size)  # type: ignore[arg-type]
-    if not 0 < tested < count or (is_fraction and not 0 < test_size < 1):
+    tested: Any = test_size
+    if not hasattr(test_size, "__index__"):
+        tested = round(count * test_size) if 0 < test_size < 1 else 0
+    if not 0 < tested < count:
         raise ValueError(
             "test_size must be a fraction between 0 and 1, or a number, that leaves samples on "
             f"both sides; received {test_size} of {count} samples"

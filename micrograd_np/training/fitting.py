@@ -59,8 +59,9 @@ def fit(
         the samples to keep back for that: drawn at random, or without `shuffle` the last ones.
     metrics
         Functions of predictions and targets (arrays) by name, such as ``{"accuracy":
-        mg.metrics.accuracy}``. They get all predictions of an epoch at once, which are held in
-        memory; those of the training data are made in training mode, while the model changes.
+        mg.metrics.accuracy}``, for models that return one tensor. They get all predictions of an
+        epoch at once, which are held in memory; those of the training data are made in training
+        mode, while the model changes.
     schedule
         Function of the number of updates done so far that returns the learning rate for the next.
     clip_norm
@@ -91,6 +92,8 @@ def fit(
     ------
     ValueError
         If the arrays differ in length or are empty, or a number is out of its range.
+    TypeError
+        If an argument is of another kind, or a metric gives no number.
     CheckpointError
         If the file to resume from is broken or of another run.
 

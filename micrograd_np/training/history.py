@@ -7,6 +7,8 @@ from html import escape
 from io import StringIO
 from typing import Any, SupportsIndex, TypeAlias, overload
 
+import numpy as np
+
 from ..looking.plots import plot_history
 from ..saving.files import replacing
 
@@ -55,11 +57,15 @@ class History(list[Row]):
     def __getitem__(self, index: slice) -> "History": ...
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, str):
-            if index not in self.columns:
+            if self and index not in self.columns:
                 raise KeyError(f"there is no column {index!r}; there are {self.columns}")
             return [row.get(index) for row in self]
         found = super().__getitem__(index)
         return History(found, self.stopped) if isinstance(index, slice) else found
+
+    def copy(self) -> "History":
+        """Return a history of the same rows."""
+        return self[:]
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a header and one line per row to a file of comma-separated values.
@@ -99,7 +105,7 @@ class History(list[Row]):
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
 
 
 def _cell(text: str) -> str:

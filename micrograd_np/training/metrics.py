@@ -29,7 +29,7 @@ def accuracy(predictions: Any, targets: Any, *, threshold: float = 0.5) -> float
     Raises
     ------
     ValueError
-        If the shapes do not fit, there is nothing, or a score is NaN.
+        If the shapes do not fit, there is nothing, a score is NaN, or a label is no class.
     TypeError
         If targets are no integers.
 
@@ -41,7 +41,7 @@ def accuracy(predictions: Any, targets: Any, *, threshold: float = 0.5) -> float
     >>> metrics.accuracy([0.9, 0.2], [1, 0])
     1.0
     """
-    labels, truth = _labels(predictions, targets, threshold)
+    labels, truth, _ = _labels(predictions, targets, threshold)
     return float(np.mean(labels == truth))
 
 
@@ -87,7 +87,8 @@ def confusion_matrix(
     predictions, targets, threshold
         As for `accuracy`.
     classes
-        Number of classes; by default that of the scores, or what the largest label needs.
+        Number of classes; by default that of the scores, or what the largest label needs, but at
+        least 2.
 
     Returns
     -------
@@ -109,12 +110,9 @@ def confusion_matrix(
            [0, 1, 0],
            [0, 1, 1]])
     """
-    scores = as_array(plain(predictions))
-    labels, truth = _labels(predictions, targets, threshold)
-    if classes is None:
-        largest = int(max(labels.max(), truth.max())) + 1
-        is_binary = scores.dtype.kind in "fb" and scores.ndim == truth.ndim
-        classes = scores.shape[1] if scores.ndim > truth.ndim else max(largest, 2 * is_binary)
+    labels, truth, given = _labels(predictions, targets, threshold)
+    classes = given if classes is None else classes
+    at_least_one(classes=classes)
     for array in (labels, truth):
         _check_labels(array, classes)
     counts = np.bincount(truth.ravel() * classes + labels.ravel(), minlength=classes**2)
@@ -174,7 +172,12 @@ def f1(
 
 
 def mean_absolute_error(predictions: Any, targets: Any) -> float:
-    """Return the mean distance of predictions and targets, which have the same shape.
+    """Return the mean distance of predictions and targets.
+
+    Parameters
+    ----------
+    predictions, targets
+        Arrays of the same shape.
 
     Raises
     ------
@@ -182,7 +185,8 @@ def mean_absolute_error(predictions: Any, targets: Any) -> float:
         If the shapes differ or there is nothing.
     """
     x, y = _alike(predictions, targets)
-    return float(np.mean(np.abs(x - y)))
+    with np.errstate(all="ignore"):
+        return float(np.mean(np.abs(x - y)))
 
 
 def r2(predictions: Any, targets: Any) -> float:
@@ -206,29 +210,37 @@ def r2(predictions: Any, targets: Any) -> float:
     x, y = _alike(predictions, targets)
     if not y.ndim or len(y) < 2:
         raise ValueError(f"r2 needs at least two samples; received shape {y.shape}")
-    missed = np.sum((y - x) ** 2, axis=0)
-    varied = np.sum((y - y.mean(axis=0)) ** 2, axis=0)
-    safe = np.where(varied == 0, 1, varied)
-    found = np.where(varied == 0, np.where(missed == 0, 1.0, 0.0), 1 - missed / safe)
-    return float(np.mean(found))
+    with np.errstate(all="ignore"):
+        missed = np.sum((y - x) ** 2, axis=0)
+        varied = np.sum((y - y.mean(axis=0)) ** 2, axis=0)
+        found = np.where(varied == 0, missed == 0, 1 - missed / varied)
+        return float(np.mean(found))
 
 
-def _labels(predictions: Any, targets: Any, threshold: float) -> tuple[Array, Array]:
-    """Return the predicted and the true labels, of the same shape."""
+def _labels(predictions: Any, targets: Any, threshold: float) -> tuple[Array, Array, int]:
+    """Return the predicted and the true labels, of the same shape, and the number of classes."""
     scores, truth = as_array(plain(predictions)), _integers(targets)
     _check(scores, truth)
     if scores.ndim > truth.ndim:
-        return np.argmax(scores, axis=1), truth
-    return (scores > threshold).astype(int) if scores.dtype.kind == "f" else +scores * 1, truth
+        labels, classes = np.argmax(scores, axis=1), scores.shape[1]
+    elif scores.dtype.kind == "f":
+        labels, classes = (scores > threshold).astype(int), 2
+    else:
+        labels = scores.astype(int)
+        classes = max(2, int(labels.max()) + 1, int(truth.max()) + 1)
+    for array in (labels, truth):
+        _check_labels(array, classes)
+    return labels, truth, classes
 
 
 def _check(scores: Array, truth: Array) -> None:
-    of_classes = scores.ndim == truth.ndim + 1 and scores.ndim > 1
+    """Raise unless scores are of the targets' shape, or of at least two classes for each."""
+    of_classes = scores.ndim == truth.ndim + 1 >= 2 and scores.shape[1] >= 2
     shape = scores.shape[:1] + scores.shape[2:] if of_classes else scores.shape
     if shape != truth.shape or not scores.size:
         raise ValueError(
-            "predictions must have the targets' shape, or scores of classes along axis 1, and at "
-            f"least one sample; received {scores.shape} and {truth.shape}"
+            "predictions must have the targets' shape, or scores of at least two classes along "
+            f"axis 1, and at least one sample; received {scores.shape} and {truth.shape}"
         )
     if scores.dtype.kind == "f" and np.isnan(scores).any():
         row = tuple(int(i) for i in np.argwhere(np.isnan(scores))[0])
@@ -236,10 +248,9 @@ def _check(scores: Array, truth: Array) -> None:
 
 
 def _integers(targets: Any) -> Array:
+    """Return targets as integers, which may be floats, as losses of two classes take them."""
     truth = as_array(plain(targets))
-    if truth.dtype.kind == "f" and np.array_equal(truth, np.round(truth)):
-        return truth.astype(int)  # as losses of two classes take them
-    if truth.dtype.kind not in "iub":
+    if truth.dtype.kind == "f" and not np.all(np.isfinite(truth) & (truth == np.round(truth))):
         raise TypeError(f"targets must be labels, integers from 0; received {truth.dtype}")
     return truth.astype(int)
 
@@ -261,7 +272,7 @@ def _counts(predictions: Any, targets: Any, threshold: float) -> tuple[Array, Ar
 
 def _averaged(part: Array, whole: Array, met: Array, true: Array, average: str | None) -> Any:
     """Return the parts' shares of the whole, averaged over the classes that are met at all."""
-    shares = np.where(whole, part / np.maximum(whole, 1), 0.0)
+    shares = part / np.maximum(whole, 1)
     if average is None:
         return shares
     if average == "binary":
@@ -280,6 +291,7 @@ def _averaged(part: Array, whole: Array, met: Array, true: Array, average: str |
 
 
 def _alike(predictions: Any, targets: Any) -> tuple[Array, Array]:
+    """Return predictions and targets as floats, if they have the same shape."""
     x, y = as_array(plain(predictions)), as_array(plain(targets))
     if x.shape != y.shape or not x.size:
         raise ValueError(

@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from reprlib import repr as shortened
 from time import perf_counter
 from typing import Any, Self, TypeAlias
 
@@ -76,29 +78,30 @@ class Run:
         self.step = 0
         self.loss = float("nan")
         self.interrupted = False
+        self.columns = _columns(metrics, validation is not None)
         self._loss, self._metrics = loss, dict(metrics)
         self._shuffle, self._rng = shuffle, rng
-        self._rows: Array | None = None  # which are trained on; None for all
-        self._validation: tuple[Array, Array] | None = None
-        self._validation_rows: Array | None = None  # what was kept back instead
-        if isinstance(validation, float):
-            self._keep_back(validation)
-        elif isinstance(validation, (tuple, list)) and len(validation) == 2:
-            self._validation = _samples(*validation)
-        elif validation is not None:
-            raise TypeError(
-                "validation must be a pair of inputs and targets, or a fraction; received "
-                f"{type(validation).__name__}"
-            )
-        measures = ["loss", *metrics]
-        validated = [f"val_{name}" for name in measures] if validation is not None else []
-        self.columns = ["epoch", *measures, *validated, "lr", "seconds"]
-        if len(set(self.columns)) < len(self.columns):
-            raise ValueError(f"metrics must have names of their own; received {list(metrics)}")
+        self._validate_with(validation)
         self._callbacks = callbacks
         for callback in callbacks:
             callback.reset()
         self._begin_epoch()
+
+    def _validate_with(self, validation: Any) -> None:
+        """Set what is trained on and what is validated with."""
+        self._rows: Array | None = None  # which are trained on; None for all
+        self._validation: tuple[Array, Array] | None = None
+        self._validation_rows: Array | None = None  # what was kept back instead
+        if isinstance(validation, float | np.floating):
+            self._keep_back(float(validation))
+        elif isinstance(validation, tuple | list) and len(validation) == 2:
+            x, y = validation
+            self._validation = _samples(x, y, "validation's ")
+        elif validation is not None:
+            raise TypeError(
+                "validation must be a pair of inputs and targets, or a fraction such as 0.2; "
+                f"received {shortened(validation)}"
+            )
 
     def _keep_back(self, fraction: float) -> None:
         """Divide the samples into those to train on and those to validate with."""
@@ -162,10 +165,10 @@ class Run:
 
     def may_update(self, loss: Tensor) -> bool:
         """Take note of a batch's loss; return whether no callback stops the run because of it."""
-        if getattr(loss, "size", None) != 1:
+        if not isinstance(loss, Tensor) or loss.size != 1:
             raise ValueError(
                 "loss must return a tensor of one entry, such as the mean over the batch; received "
-                f"{getattr(loss, 'shape', loss)!r}"
+                f"{loss.shape if isinstance(loss, Tensor) else shortened(loss)}"
             )
         self.loss = loss.item()
         self._tell("before_update")
@@ -178,8 +181,9 @@ class Run:
         self._seen += samples
         self.step += 1
         if self._metrics:
-            self._predictions.append(prediction.data)
+            self._predictions.append(_array(prediction))
         self._tell("after_update")
+        self._tell("settled")
 
     def end_epoch(self) -> None:
         """Validate and add a row to the history, if the epoch was done to its end."""
@@ -193,6 +197,7 @@ class Run:
         self._begin_epoch()
         self.history.append(row)
         self._tell("epoch_end")
+        self._tell("settled")
 
     def _validated(self) -> dict[str, float]:
         """Return loss and metrics of the validation data."""
@@ -210,7 +215,7 @@ class Run:
                 prediction = self.model(inputs[taken])
                 total += self._loss(prediction, y).item() * len(y)
                 if self._metrics:
-                    predictions.append(prediction.data)
+                    predictions.append(_array(prediction))
                     all_targets.append(y)
         found = self._measured(predictions, np.concatenate(all_targets)) if self._metrics else {}
         return {"loss": total / count, **found}
@@ -230,7 +235,9 @@ class Run:
     def __exit__(self, *error: object) -> None:
         if self.interrupted and len(self.history) < self.epochs:
             self.stop("interrupted")
-        self._tell("end")
+        with ExitStack() as ends:  # which tells each, even if one before it raises
+            for callback in reversed(self._callbacks):
+                ends.callback(callback.end, self)
 
     def _tell(self, event: str) -> None:
         for callback in self._callbacks:
@@ -306,7 +313,8 @@ class Run:
                 )
 
     def _stateful(self) -> list["Callback"]:
-        return [callback for callback in self._callbacks if callback.state_dict()]
+        nothing = Callback.state_dict
+        return [c for c in self._callbacks if type(c).state_dict is not nothing]
 
     def _generators(self) -> list[Any]:
         """Return every random generator that the run draws from, each once."""
@@ -317,22 +325,49 @@ class Run:
         return list({id(generator): generator for generator in found}.values())
 
 
-def _samples(inputs: Any, targets: Any) -> tuple[Array, Array]:
+def _columns(metrics: Mapping[str, Metric], validated: bool) -> list[str]:
+    """Return the names of what a row has."""
+    if not isinstance(metrics, Mapping) or not all(isinstance(name, str) for name in metrics):
+        raise TypeError(
+            "metrics must be a dict of functions by name, such as {'accuracy': "
+            f"metrics.accuracy}}; received {shortened(metrics)}"
+        )
+    measures = ["loss", *metrics]
+    if validated:
+        measures += [f"val_{name}" for name in measures]
+    columns = ["epoch", *measures, "lr", "seconds"]
+    if len(set(columns)) < len(columns):
+        raise ValueError(f"metrics must have names of their own; received {list(metrics)}")
+    return columns
+
+
+def _samples(inputs: Any, targets: Any, of: str = "") -> tuple[Array, Array]:
     """Return inputs and targets as arrays that have the same number of samples, at least one."""
     x, y = as_array(plain(inputs)), as_array(plain(targets))
     if not (x.ndim and y.ndim and len(x) == len(y) > 0):
         raise ValueError(
-            "inputs and targets must have the same number of samples, at least one; received "
-            f"shapes {x.shape} and {y.shape}"
+            f"{of}inputs and targets must have the same number of samples, at least one; "
+            f"received shapes {x.shape} and {y.shape}"
         )
     return x, y
 
 
+def _array(prediction: Any) -> Array:
+    """Return what a model gave for a batch as metrics take it."""
+    if not isinstance(prediction, Tensor):
+        raise TypeError(
+            "metrics need a model that returns one tensor; received "
+            f"{type(prediction).__name__}: leave them out, or wrap it in a layer that picks one"
+        )
+    return prediction.data.copy()  # a view would keep a larger array alive
+
+
 def _number(name: str, value: Any) -> float:
+    """Return what a metric gave as a float; a tensor or array of one entry is a number, too."""
     try:
-        return float(value)
+        return float(value.item() if hasattr(value, "item") else value)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"metric {name} must give a number; received {value!r}") from error
+        raise TypeError(f"metric {name} must give a number; received {shortened(value)}") from error
 
 
 class Callback:
@@ -363,6 +398,9 @@ class Callback:
 
     def epoch_end(self, run: Run) -> None:
         """Take note of the row that was added to ``run.history``."""
+
+    def settled(self, run: Run) -> None:
+        """Take note that all have taken note of an update or an epoch: the time to save the run."""
 
     def end(self, run: Run) -> None:
         """Take note that training has ended, maybe by an exception."""
