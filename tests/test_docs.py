@@ -2,15 +2,23 @@
 
 import contextlib
 import io
+import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import pytest
+from matplotlib import pyplot as plt
+
+import micrograd_np as mg
+
+mpl.use("Agg")
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.M | re.S)
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```(?:text|mermaid)\n(.*?)^```\n)?", re.M | re.S)
 
 
 def run_page(text: str, name: str = "page") -> int:
@@ -25,6 +33,16 @@ def run_page(text: str, name: str = "page") -> int:
         assert output.getvalue() == (match[2] or ""), f"{name}, block at line {line}"
         count += 1
     return count
+
+
+@pytest.fixture(autouse=True)
+def _alike_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Give pages a folder of their own to write into, and a clock that goes evenly; close plots."""
+    monkeypatch.chdir(tmp_path)
+    times = (ticks / 100 for ticks in itertools.count())
+    monkeypatch.setattr("micrograd_np.training.run.perf_counter", lambda: next(times))
+    yield
+    plt.close("all")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -62,3 +80,8 @@ def test_the_readmes_transcript_is_what_the_tutorial_prints() -> None:
     assert shown is not None
     for line in shown[1].splitlines():
         assert f'"{line}\\n"' in printed
+
+
+def test_the_table_of_the_index_has_every_public_name() -> None:
+    table = re.findall(r"^\|.*", (ROOT / "docs" / "index.md").read_text(), re.M)
+    assert [name for name in mg.__all__ if f"`{name}`" not in "".join(table)] == ["__version__"]
