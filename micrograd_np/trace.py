@@ -78,6 +78,7 @@ class LayerCall(NamedTuple):
 def trace(model: Layer, *inputs: Any) -> tuple[Any, list[OpCall | LayerCall]]:
     """Run a model in evaluation mode without recording; return its output and what it did.
 
+    What the model changes in its state remains, unless `unchanged` is around the call.
     Tensors in the trace are the very objects that were handed on, so identity tells who made what.
     """
     calls: list[OpCall | LayerCall] = []

@@ -212,8 +212,15 @@ def test_early_stopping_ends_training_and_restores_the_best_weights(
         kept = best_epoch if restore_best and best_epoch else epochs
         assert weights(model) == keep.weights[kept - 1]
         ended = epochs - best_epoch >= settings["patience"]
-        best = f"value was best in epoch {best_epoch}: {stopper.best:.4g}"
-        assert history.stopped == (best if ended else None)
+        best = f"was best in epoch {best_epoch}: {stopper.best:.4g}"
+        reason = f"value {best if best_epoch else 'was never finite'}"
+        assert history.stopped == (reason if ended else None)
+
+
+@pytest.mark.parametrize("make", [mg.EarlyStopping, mg.ReduceLROnPlateau])
+def test_the_column_is_given_by_name(make: Any) -> None:
+    with pytest.raises(TypeError, match=r"the name of a column, such as 'val_loss'; received 10$"):
+        make(10)
 
 
 def test_early_stopping_of_a_loss_needs_no_mode_and_watches_the_validation() -> None:
@@ -262,7 +269,8 @@ def test_the_running_statistics_are_restored_too() -> None:
 def test_before_the_first_fit_nothing_is_best_and_nothing_was_written() -> None:
     stopper = mg.EarlyStopping("value", mode="max")
     assert (stopper.best, stopper.best_epoch) == (-math.inf, 0)
-    assert mg.Checkpoint("run.npz").state_dict() == {"written": [], "best": None}
+    state: Any = {"path": "run.npz", "written": [], "best": None}
+    assert mg.Checkpoint("run.npz").state_dict() == state
 
 
 # Learning rate

@@ -128,6 +128,39 @@ def test_a_name_says_what_the_file_is(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+def test_bad_luck_while_filling_changes_nothing_and_is_no_fault_of_the_file(
+    error: type[BaseException], tmp_path: Path
+) -> None:
+    class Part:
+        def state_dict(self) -> dict[str, Any]:
+            return {"lucky": True}
+
+        def load_state_dict(self, state: Any) -> None:
+            if fail.pop():
+                raise error
+
+    model, fail = network(1), [False, True]
+    before = weights(model)
+    mg.save(tmp_path / "run.npz", network(), part=Part())
+    with pytest.raises(error):
+        mg.load(tmp_path / "run.npz", model, part=Part())
+    assert weights(model) == before
+
+
+def test_arguments_that_changed_places_are_told_apart(tmp_path: Path) -> None:
+    path, model = tmp_path / "model.npz", network()
+    calls: list[Any] = [mg.save, mg.load]
+    for call in calls:
+        with pytest.raises(TypeError, match=r"come before the model; received Sequential$"):
+            call(model, path)
+        with pytest.raises(TypeError, match=r"received str: the path comes first, then the model$"):
+            call(path, "model")
+        with pytest.raises(TypeError, match=r"received the class Linear: make an instance of it$"):
+            call(path, mg.Linear)
+    assert not path.exists()
+
+
 def test_models_and_optimizers_pickle_and_copy_without_their_graph() -> None:
     model: Any = network()
     loss = mg.mean_squared_error(model(samples()[0]), samples()[1])
@@ -404,7 +437,9 @@ def test_more_epochs_can_be_added(tmp_path: Path) -> None:
     [
         ({"x": np.ones((22, 3)), "y": np.ones((22, 2))}, "had samples 23, this one has 22"),
         ({"metrics": {"m": lambda p, t: 1}}, "had columns"),
-        ({"callbacks": []}, r"callbacks \['Checkpoint'\], this one has \[\]"),
+        ({"validation": 0.5}, "had columns"),
+        ({"batch_size": 6}, "had batch_size 5, this one has 6"),
+        ({"shuffle": False}, "had shuffle True, this one has False"),
         ({"rng": None}, "generators"),
         ({"rng": np.random.RandomState(0)}, "random generator PCG64, not MT19937"),
     ],
@@ -419,6 +454,118 @@ def test_resuming_another_run_is_refused_and_changes_nothing(
     with pytest.raises(mg.CheckpointError, match=message):
         fit(model, **{"callbacks": [mg.Checkpoint(path)], **options}, resume=path)
     assert weights(model) == before
+
+
+@pytest.mark.parametrize("kind", [mg.AdamW, mg.SGD])
+def test_resuming_with_another_optimizer_is_refused(kind: Any, tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    first, model = mg.Linear(3, 2), mg.Linear(3, 2)
+    adam = mg.Adam(first.parameters(), weight_decay=0.01)
+    fit(first, optimizer=adam, callbacks=[mg.Checkpoint(path)])
+    optimizer = kind(model.parameters())
+    before = weights(model), repr(optimizer.state_dict())
+    with pytest.raises(mg.CheckpointError, match=f"optimizer Adam, this one has {kind.__name__};"):
+        fit(model, optimizer=optimizer, resume=path)
+    assert (weights(model), repr(optimizer.state_dict())) == before
+
+
+def test_resuming_with_another_kind_of_validation_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    pair: Any = samples(4)
+    for own, other in ((0.25, 0.5), (0.25, pair), (pair, 0.25)):
+        names = [x if isinstance(x, float) else "a pair" for x in (own, other)]
+        fit(mg.Linear(3, 2), validation=own, callbacks=[mg.Checkpoint(path)])
+        with pytest.raises(
+            mg.CheckpointError, match="validation {}, this one has {};".format(*names)
+        ):
+            fit(mg.Linear(3, 2), validation=other, resume=path)
+        fit(mg.Linear(3, 2), validation=own, resume=path)
+
+
+def test_a_file_without_a_run_cannot_be_resumed_from(tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    mg.save(path, mg.Linear(3, 2))
+    with pytest.raises(
+        mg.CheckpointError, match=r"'run'\]; .*: resume needs a file that Checkpoint wrote$"
+    ):
+        fit(mg.Linear(3, 2), resume=path)
+
+
+def test_the_learning_rate_is_the_files_unless_a_callback_sets_another(tmp_path: Path) -> None:
+    class Rate(mg.Callback):
+        def start(self, run: mg.Run) -> None:
+            run.optimizer.lr = 0.01
+
+    path = tmp_path / "run.npz"
+    fit(network(), epochs=1, callbacks=[mg.Checkpoint(path)])
+    for callbacks, expected in (([], 0.05), ([Rate()], 0.01)):
+        model = network()
+        optimizer = mg.SGD(model.parameters(), lr=0.5)
+        history = fit(model, optimizer=optimizer, epochs=2, callbacks=callbacks, resume=path)
+        assert history["lr"] == [0.05, expected]
+
+
+class Count(mg.Callback):
+    """Count epochs, and remember how many."""
+
+    def reset(self) -> None:
+        self.epochs = 0
+
+    def epoch_end(self, run: mg.Run) -> None:
+        self.epochs += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state: Any) -> None:
+        self.epochs = state["epochs"]
+
+
+def test_callbacks_may_come_and_go_when_a_run_is_resumed(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    checkpoint, counts = mg.Checkpoint(path), [Count(), Count(), Count()]
+    fit(network(), epochs=2, callbacks=[counts[0], checkpoint, mg.EarlyStopping("loss")])
+    fit(network(), epochs=3, callbacks=[checkpoint, *counts[:2]], resume=path)
+    assert [count.epochs for count in counts[:2]] == [3, 1]  # in order; the second is new
+    fit(network(), epochs=4, callbacks=counts, resume=path)
+    assert [count.epochs for count in counts] == [4, 2, 1]
+    history = fit(network(), epochs=4, resume=path)
+    assert without_seconds(history) == without_seconds(fit(network(), epochs=4))
+
+
+def test_a_callback_that_is_new_counts_from_where_it_began(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    fit(network(), epochs=4, callbacks=[mg.Checkpoint(path)])
+    values = iter([np.nan, 1.0, 2.0, 3.0])
+    stopper = mg.EarlyStopping("loss", patience=2)
+
+    class Spoil(mg.Callback):
+        def epoch_end(self, run: mg.Run) -> None:
+            run.history[-1]["loss"] = next(values)
+
+    history = fit(network(), epochs=9, callbacks=[Spoil(), stopper], resume=path)
+    assert len(history) == 8
+    assert history.stopped == "loss was best in epoch 6: 1"
+
+
+def test_a_callback_takes_over_from_that_of_the_same_column(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    options: dict[str, Any] = {"metrics": {"error": lambda p, t: np.abs(p - t).mean() + 50}}
+    errors = mg.EarlyStopping("error", mode="min")
+    best = mg.Checkpoint(tmp_path / "best-{epoch}.npz", monitor="loss", keep=1)
+    every = mg.Checkpoint(tmp_path / "every-{epoch}.npz", keep=1)
+    losses = mg.EarlyStopping("loss")
+    last = mg.Checkpoint(path)
+    fit(network(), epochs=2, callbacks=[errors, losses, every, best, last], **options)
+    before = losses.best, {file.name for file in tmp_path.iterdir()}
+    fresh = mg.EarlyStopping("loss")
+    moved = mg.Checkpoint(tmp_path / "moved-{epoch}.npz", keep=1)
+    again = mg.Checkpoint(tmp_path / "best-{epoch}.npz", monitor="loss", keep=1)
+    fit(network(), epochs=2, callbacks=[fresh, moved, again], resume=path, **options)
+    assert (fresh.best, {file.name for file in tmp_path.iterdir()}) == before
+    fit(network(), epochs=3, callbacks=[again, moved], resume=path, **options)
+    found = {file.name for file in tmp_path.iterdir()}
+    assert found == {"run.npz", "every-2.npz", "moved-3.npz", "best-3.npz"}
 
 
 def test_a_checkpoint_is_a_model_file_too(tmp_path: Path) -> None:

@@ -138,6 +138,15 @@ def test_predictions_are_those_in_evaluation_mode(batch_size: int) -> None:
     assert found.flags.owndata
 
 
+@pytest.mark.parametrize(
+    ("model", "received"),
+    [(X, "ndarray: the model comes first, then"), (mg.ReLU, "the class ReLU: make an instance")],
+)
+def test_predictions_need_a_model(model: Any, received: str) -> None:
+    with pytest.raises(TypeError, match=f"model must be a layer; received {received}"):
+        mg.predict(model, X)
+
+
 def test_predictions_record_nothing_and_read_a_batch_at_a_time() -> None:
     seen: list[Any] = []
 

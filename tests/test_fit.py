@@ -357,6 +357,21 @@ def test_it_works_in_a_thread() -> None:
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
+        ({"model": np.tanh}, TypeError, r"received ufunc: put a function into Sequential\(f"),
+        ({"model": mg.Linear}, TypeError, "received the class Linear: make an instance of it"),
+        ({"model": "net"}, TypeError, "model must be a layer; received str"),
+        ({"optimizer": mg.SGD}, TypeError, r"such as Adam\(model.*received <class.*SGD"),
+        ({"optimizer": "adam"}, TypeError, "optimizer must be an instance.*received 'adam'"),
+        ({"loss": "mse"}, TypeError, "loss must be a function of predictions.*received 'mse'"),
+        ({"schedule": 0.1}, TypeError, "schedule must be a function of the .*received 0.1"),
+        ({"metrics": {"m": 1}}, TypeError, "metrics must be a dict of functions"),
+        ({"callbacks": mg.TerminateOnNaN()}, TypeError, r"a list of.*: write \[callback\] for a"),
+        ({"callbacks": print}, TypeError, r"callbacks must be a list.*: write \[callback\]"),
+        ({"callbacks": None}, TypeError, "callbacks must be a list.*received None"),
+        ({"y": None}, TypeError, "^targets: data must be floats"),
+        ({"y": ["cat"] * 23}, TypeError, "^targets: data must be floats.*received list of"),
+        ({"x": [[1], [1, 2]]}, ValueError, "^inputs: data must be a rectangular array"),
+        ({"validation": (np.ones(3), None)}, TypeError, "^validation's targets: data must be"),
         ({"x": np.ones((4, 3)), "y": np.ones((5, 2))}, ValueError, r"\(4, 3\) and \(5, 2\)"),
         ({"x": np.ones((0, 3)), "y": np.ones((0, 2))}, ValueError, "at least one"),
         ({"x": 1.0, "y": 2.0}, ValueError, r"shapes \(\) and \(\)"),
@@ -395,10 +410,74 @@ def test_bad_arguments_are_refused_by_name(
 ) -> None:
     model = network()
     before = weights(model)
+    x, y = samples()
+    given = {"model": model, "x": x, "y": y, "optimizer": mg.SGD(model.parameters()), **options}
     with pytest.raises(kind, match=message):
-        fit(model, **options)
+        fit(**given)
     if "m" not in (options.get("metrics") or ()):
         assert weights(model) == before
+
+
+def test_what_a_metric_raises_bears_its_name() -> None:
+    for kind in (ValueError, IndexError, TypeError):
+
+        def broken(p: Any, t: Any, kind: Any = kind) -> Any:
+            raise kind("why")
+
+        with pytest.raises(kind, match=r"^metric worst: why$"):
+            fit(network(), metrics={"worst": broken})
+    with pytest.raises(ZeroDivisionError) as caught:
+        fit(network(), metrics={"best": lambda p, t: 1, "worst": lambda p, t: 1 // 0})
+    assert caught.value.__notes__ == ["metric worst"]
+
+
+def test_metrics_of_nan_are_nan_and_the_history_is_kept() -> None:
+    x, labels = np.random.default_rng(0).standard_normal((20, 3)), np.arange(20) % 2
+    model = network()
+    history = fit(
+        model, x, labels, loss=mg.cross_entropy, validation=(x, labels),
+        metrics={"accuracy": mg.metrics.accuracy},
+        callbacks=[lambda row: model[0].weight.data.fill(np.nan)],
+    )  # fmt: skip
+    accuracies = np.array([history["accuracy"], history["val_accuracy"]])
+    assert np.isnan(accuracies).tolist() == [[False, True, True]] * 2
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_nobodys_code_overwrites_the_users_data(shuffle: bool, tmp_path: Any) -> None:
+    class Greedy(mg.Layer):
+        def __init__(self) -> None:
+            self.factor = mg.Tensor(1.0, requires_grad=True)
+
+        def forward(self, x: mg.Tensor) -> mg.Tensor:
+            overwrite(x.data)
+            return x * self.factor
+
+    def overwrite(array: Any) -> int:
+        try:
+            array[...] = 7.0
+        except ValueError as error:
+            refused.append(str(error))
+        return len(array)
+
+    def loss(prediction: Any, target: Any) -> Any:
+        overwrite(target)
+        return mg.mean_squared_error(prediction, np.zeros_like(target))
+
+    refused: list[str] = []
+    np.save(tmp_path / "x.npy", samples()[0])
+    x: Any = np.load(tmp_path / "x.npy", mmap_mode="r+")
+    given = [x, x * 2, x + 1, x + 2]
+    before = [array.copy() for array in given]
+    fit(
+        Greedy(), *given[:2], loss=loss, validation=tuple(given[2:]), shuffle=shuffle,
+        metrics={"m": lambda p, t: overwrite(t)},
+        callbacks=[mg.EarlyStopping("loss")],
+    )  # fmt: skip
+    mg.predict(Greedy(), x)
+    assert all(np.array_equal(array, old) for array, old in zip(given, before))
+    assert all(array.flags.writeable for array in given)
+    assert {"read-only" in message for message in refused} == {True}
 
 
 def test_metrics_need_one_tensor_per_batch() -> None:

@@ -677,10 +677,24 @@ def test_drawing_changes_no_gradient_no_mode_and_no_graph() -> None:
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-def test_a_layer_is_drawn_in_the_mode_that_it_is_in() -> None:
-    model = mg.Sequential(mg.Linear(3, 4), mg.Dropout(0.5))
-    assert [box.op for box in mg.graph(model, X).boxes if box.op] == ["matmul", "multiply"]
-    assert [box.op for box in mg.graph(model.eval(), X).boxes if box.op] == ["matmul"]
+def test_a_layer_is_drawn_in_evaluation_mode_and_stays_as_it_was() -> None:
+    class Counting(mg.Layer):
+        def __init__(self) -> None:
+            self.calls = np.array(0)
+
+        def forward(self, x: mg.Tensor) -> mg.Tensor:
+            self.calls = self.calls + 1
+            return x
+
+    model = mg.Sequential(mg.Linear(3, 4), mg.Dropout(0.5), Counting(), mg.BatchNorm1d(4))
+    state = model.state_dict()
+    ops = [box.op for box in mg.graph(model, X).boxes if box.op]
+    assert ops == ["matmul", "batch_norm"]
+    assert all(layer.training for _, layer in model.layers_within())
+    assert all(np.array_equal(x, state[name]) for name, x in model.state_dict().items())
+    mg.graph(lambda x: model(x), X)  # a function is free to do what it does
+    assert model[2].calls == 1
+    assert "multiply" in [box.op for box in mg.graph(lambda x: model(x), X).boxes]
 
 
 def freed() -> mg.Tensor:

@@ -105,6 +105,18 @@ def test_a_copy_is_a_history_too(name: str) -> None:
     assert (twin[0] is rows[0]) is (name in ("slice", "copy method", "copy"))
 
 
+def test_a_sum_is_a_history_too() -> None:
+    first, second = history(), mg.History([{"epoch": 1, "loss": 0.5}], "late")
+    both = first + second
+    assert type(both) is mg.History
+    assert both["epoch"] == [*first["epoch"], 1]
+    assert both.stopped == "late"
+    assert (len(first), first.stopped) == (3, "early")
+    assert (first + list(second)).stopped is None
+    with pytest.raises(TypeError, match="list"):
+        first + 1  # type: ignore[operator]
+
+
 def test_a_part_is_a_history_too() -> None:
     part = history()[1:]
     assert part["epoch"] == [2, 10]

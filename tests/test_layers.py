@@ -196,6 +196,31 @@ def test_arrays_of_no_numbers_are_no_state() -> None:
     assert list(layer.state_dict()) == ["factor", "seen"]
 
 
+def test_state_without_axes_remains_state_when_it_is_replaced() -> None:
+    class Counting(mg.Layer):
+        def __init__(self, p: Any) -> None:
+            self.calls = np.array(0)
+            self.p = p
+
+        def forward(self, x: mg.Tensor) -> mg.Tensor:
+            self.calls = self.calls + 1
+            self.p = self.p * np.float64(1)
+            self.fresh = np.float64(1)
+            return x
+
+    layer = Counting(np.float64(0.5))
+    for _ in range(2):
+        layer(1.0)
+    assert layer.calls.dtype == int
+    assert {name: x.tolist() for name, x in layer.state_dict().items()} == {"calls": 2}
+    assert isinstance(layer.p, np.float64)
+    other = Counting(0.1)
+    other.load_state_dict(layer.state_dict())
+    assert other.calls == 2
+    layer.calls = None  # type: ignore[assignment]
+    assert not layer.state_dict()
+
+
 def test_frozen_parameters_are_saved() -> None:
     layer = mg.Linear(2, 2, bias=True)
     layer.weight.requires_grad = False

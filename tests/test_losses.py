@@ -542,6 +542,8 @@ ERRORS: list[tuple[Any, type[Exception], str]] = [
      r"the shape \(3,\), one for each sample; received \(3, 1\): use reshape\(\(3,\)\)"),
     (lambda loss: loss(np.ones((3, 4)), np.ones((3, 4), int)), ValueError,
      r"received \(3, 4\): use argmax\(1\), or astype\(float\) if these are probabilities"),
+    (lambda loss: loss(np.ones((2, 4, 3)), np.ones((2, 4), int)), ValueError,
+     r"received \(2, 4\): classes are axis 1: use prediction.moveaxis\(-1, 1\)$"),
     (lambda loss: loss(np.ones(4), [1]), ValueError, r"the shape \(\), one .* received \(1,\)"),
     (lambda loss: loss(np.ones((2, 4, 3)), [1, 2]), ValueError, r"the shape \(2, 3\)"),
     (lambda loss: loss(1.0, 0), ValueError, "there must be an axis of classes"),

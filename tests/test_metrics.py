@@ -131,15 +131,25 @@ def test_a_matrix_can_have_more_classes_than_are_met() -> None:
 def test_the_threshold_itself_means_class_0() -> None:
     logits, truth = [-1.0, 0.0, 0.2, 0.5, 3.0], [0, 0, 1, 1, 1]
     assert metrics.accuracy(logits, truth, threshold=0) == 1
-    assert metrics.accuracy(logits, truth) == 3 / 5
+    assert metrics.accuracy(logits, truth, threshold=0.5) == 3 / 5
     assert metrics.confusion_matrix(logits, truth, threshold=0).tolist() == [[2, 0], [0, 3]]
     for ours, _ in SHARES.values():
         assert ours(logits, truth, "binary", threshold=0) == 1
-        assert ours(logits, truth, "micro") == 3 / 5
+        assert ours(logits, truth, "micro", threshold=0.5) == 3 / 5
 
 
 def test_the_first_of_equal_scores_decides() -> None:
     assert metrics.accuracy([[1.0, 1.0, 0.0]] * 2, [0, 1]) == 1 / 2
+
+
+@pytest.mark.parametrize("name", ["accuracy", "confusion_matrix", *SHARES])
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, -np.inf, np.inf])
+def test_logits_are_not_taken_for_probabilities(name: str, wrong: float) -> None:
+    measure = getattr(metrics, name)
+    measure([0.0, 1.0], [0, 1])
+    measure([0.5, wrong], [0, 1], threshold=0.5)
+    with pytest.raises(ValueError, match=rf"0 to 1; received {wrong}: .* pass threshold=0$"):
+        measure([0.5, wrong], [0, 1])
 
 
 # Top k
@@ -194,7 +204,7 @@ def test_training_that_diverges_gives_no_warnings() -> None:
         assert np.isnan(metrics.mean_absolute_error(nan, y))
     assert np.isnan(metrics.r2(nan, [1.0, 2.0, 3.0]))
     assert np.isnan(metrics.mean_absolute_error([np.inf], [np.inf]))
-    assert metrics.accuracy(far, [1, 1, 0]) == 1
+    assert metrics.accuracy(far, [1, 1, 0], threshold=0) == 1
 
 
 # What they refuse

@@ -634,6 +634,7 @@ def test_state_that_changes_in_evaluation_mode_is_not_frozen(path: Path) -> None
     model.formula = count
     with pytest.raises(ValueError, match="takes values out of tensors"):
         mg.export_onnx(model, path, [[1.0]])
+    assert model.seen == 0
 
 
 @pytest.mark.parametrize(

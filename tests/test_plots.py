@@ -216,6 +216,17 @@ def test_one_number_is_class_1_above_the_threshold(threshold: float, columns: An
     assert pixels(ax, (threshold + 0.9, 2), (threshold + 1.1, 2)) == [region(0), region(1)]
 
 
+@pytest.mark.parametrize(
+    ("least", "most", "classes"),
+    [(0.05, 0.95, [0, 0, 1]), (-0.05, 0.95, [0, 1, 1]), (0.05, 1.05, [1, 1, 1])],
+)
+def test_probabilities_are_told_from_logits(least: float, most: float, classes: Any) -> None:
+    ax = mg.plot_decision_boundary(  # places are from -0.4 to 4.4
+        lambda x: least + (x[:, 0] + 0.4) / 4.8 * (most - least), CORNERS, [0, 1, 0, 1]
+    )
+    assert pixels(ax, (-0.3, 2), (1.0, 2), (3.0, 2)) == [region(label) for label in classes]
+
+
 def test_the_model_is_asked_as_in_evaluation_and_stays_as_it_was() -> None:
     class Watched(mg.Layer):
         def forward(self, x: mg.Tensor) -> mg.Tensor:

@@ -288,6 +288,15 @@ def misfits() -> Iterator[tuple[str, mg.Layer, dict[str, Any], str]]:
 MISFITS: dict[str, list[Any]] = {what: rest for what, *rest in misfits()}
 
 
+def test_arguments_of_other_kinds_are_refused_with_a_remedy() -> None:
+    model: Any = mg.Linear(3, 2)
+    state = mg.to_torch_state_dict(model)
+    with pytest.raises(TypeError, match=r"received dict: the model comes first, then the state$"):
+        mg.from_torch_state_dict(state, model)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"received Linear: pass module.state_dict\(\)$"):
+        mg.from_torch_state_dict(model, model)
+
+
 @pytest.mark.parametrize("what", MISFITS)
 def test_what_does_not_fit_is_told_and_changes_nothing(what: str) -> None:
     model, state, message = MISFITS[what]

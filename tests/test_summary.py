@@ -296,6 +296,42 @@ def test_the_model_stays_as_it_was() -> None:
     assert [str(rng.bit_generator.state), str(np.random.get_state())] == streams
 
 
+def test_state_that_changes_in_evaluation_mode_is_put_back() -> None:
+    class Counting(mg.Layer):
+        def __init__(self) -> None:
+            self.calls = np.array(0)
+            self.last = np.zeros((1, 3))
+            self.seen = [np.zeros(3)]
+            self.fixed = np.ones(3)
+            self.fixed.flags.writeable = False
+            self.lazy: Any = None
+
+        def forward(self, x: mg.Tensor) -> mg.Tensor:
+            self.calls = self.calls + 1
+            self.last = x.data + 1
+            self.seen[0] += 1
+            self.lazy = self.lazy or mg.Tensor(np.ones(3), requires_grad=True)
+            y: mg.Tensor = x * self.lazy
+            return y
+
+    layer = Counting()
+    arrays = layer.calls, layer.last, layer.seen[0]
+    table = mg.summary(mg.Sequential(layer), (4, 3))
+    assert all(x is y for x, y in zip(arrays, (layer.calls, layer.last, layer.seen[0])))
+    assert not any(x.any() for x in arrays)
+    assert table.trainable == 3 == layer.lazy.size  # which is made by the first call
+
+    class Failing(Counting):
+        def forward(self, x: mg.Tensor) -> mg.Tensor:
+            raise ValueError(f"{super().forward(x)}")
+
+    layer = Failing()
+    with pytest.raises(ValueError, match="Failing"):
+        mg.summary(layer, (4, 3))
+    assert not layer.calls
+    assert not layer.seen[0].any()
+
+
 def test_zeros_have_the_models_own_dtype() -> None:
     seen: list[Any] = []
     look = Call(lambda x: seen.append(x) or x)  # type: ignore[func-returns-value]
@@ -339,9 +375,16 @@ def test_several_inputs_are_a_list_or_tuple() -> None:
 # What it refuses
 
 
-@pytest.mark.parametrize("model", [np.tanh, mg.Linear, None])
-def test_a_model_must_be_a_layer(model: Any) -> None:
-    with pytest.raises(TypeError, match=f"^model must be a layer; received {type(model).__name__}"):
+@pytest.mark.parametrize(
+    ("model", "received"),
+    [
+        (np.tanh, r"ufunc: put a function into Sequential\(function\)"),
+        (mg.Linear, "the class Linear: make an instance of it"),
+        (None, "NoneType: make a layer of it"),
+    ],
+)
+def test_a_model_must_be_a_layer(model: Any, received: str) -> None:
+    with pytest.raises(TypeError, match=f"^model must be a layer; received {received}$"):
         mg.summary(model, (1, 2))
 
 

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from reprlib import recursive_repr
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,8 @@ class Layer:
     What the layer holds is found in its attributes, in the order of their assignment, also inside
     lists, tuples, dicts and other layers. Tensors that require a gradient are its parameters;
     other tensors and arrays are its state (running statistics, for example), which is saved but
-    not trained. There is no need to call ``super().__init__()``.
+    not trained; numbers are settings, so a counter is ``np.array(0)``. There is no need to call
+    ``super().__init__()``.
 
     Attributes
     ----------
@@ -50,6 +51,14 @@ class Layer:
 
     # Declared as a callable of any signature, so that subclasses choose their own.
     forward: Callable[..., Any] = _no_forward
+
+    if not TYPE_CHECKING:  # a checker that sees it takes misspelt attributes for good ones
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Keep state an array: of arrays without axes NumPy makes scalars (n = n + 1)."""
+            if isinstance(value, np.generic) and isinstance(vars(self).get(name), np.ndarray):
+                value = np.asarray(value)
+            object.__setattr__(self, name, value)
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run `forward`; arrays, lists of numbers and a number that comes first become tensors.
@@ -208,13 +217,26 @@ class Layer:
         return ", ".join(written)
 
 
+def check_layer(model: Any, order: str = "make a layer of it") -> None:
+    """Raise unless a model is a layer; `order` is the remedy for what cannot be called, either."""
+    if isinstance(model, Layer):
+        return
+    if isinstance(model, type):
+        received = f"the class {model.__name__}: make an instance of it"
+    elif callable(model):
+        received = f"{type(model).__name__}: put a function into Sequential(function)"
+    else:
+        received = f"{type(model).__name__}: {order}"
+    raise TypeError(f"model must be a layer; received {received}")
+
+
 @contextmanager
 def in_mode(model: Any, training: bool) -> Iterator[None]:
     """Set a layer and all inside to a mode, and each back to its own at the end.
 
     A `model` that is a function only has none.
     """
-    layers = [layer for _, layer in model.layers_within()] if isinstance(model, Layer) else []
+    layers = _layers(model)
     before = [layer.training for layer in layers]
     try:
         for layer in layers:
@@ -223,6 +245,33 @@ def in_mode(model: Any, training: bool) -> Iterator[None]:
     finally:
         for layer, mode in zip(layers, before):
             layer.training = mode
+
+
+@contextmanager
+def unchanged(model: Any) -> Iterator[None]:
+    """Put back at the end the arrays that a layer and all inside hold, as they were.
+
+    Both those written into and those for which an attribute got another. A `model` that is a
+    function only has none.
+    """
+    layers = _layers(model)
+    held = [x for x in model._held().values() if isinstance(x, np.ndarray)] if layers else []
+    before = [(x, x.copy()) for x in held if x.flags.writeable]
+    kinds = (np.ndarray, Tensor)
+    attributes = [
+        {n: x for n, x in vars(layer).items() if isinstance(x, kinds)} for layer in layers
+    ]
+    try:
+        yield
+    finally:
+        for array, values in before:
+            array[...] = values
+        for layer, arrays in zip(layers, attributes):
+            vars(layer).update(arrays)
+
+
+def _layers(model: Any) -> list[Layer]:
+    return [layer for _, layer in model.layers_within()] if isinstance(model, Layer) else []
 
 
 def parameter(values: Any, dtype: npt.DTypeLike | None) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..layers.layer import Layer, contents
+from ..layers.layer import Layer, contents, in_mode, unchanged
 from ..operations import plain
 from ..ops.common import Array
 from ..tape import Node, op_name
@@ -93,12 +93,12 @@ def _ops_below(root: Node | None) -> list[Node]:
 
 
 def watched_boxes(function: Callable[..., Any], inputs: tuple[Any, ...], names: Any) -> list[Box]:
-    """Call a function and return the boxes of all that it did."""
+    """Call a function, or a layer in evaluation mode, and return the boxes of all that it did."""
     inputs = tuple(map(_as_input, inputs))
     given = named(dict(zip(_argument_names(function, len(inputs)), inputs)))
     own = named(function) if isinstance(function, Layer) else []
     watcher = _Watcher(given, own + named(names))
-    with watched(watcher):
+    with in_mode(function, training=False), unchanged(function), watched(watcher):
         function(*inputs)
     if not watcher.boxes:
         raise ValueError(

@@ -16,8 +16,8 @@ def graph(computation: Tensor | Callable[..., Any], *inputs: Any, names: Any = N
     A tensor's graph is read from the tape, before `backward` frees it. The tape knows what
     gradients flow through, and no more: data and constants are not on it, and values only of the
     tensors that are at hand, which are the tensor itself and those with names. A function is
-    called, a layer in the mode that it is in, and all the ops that run are drawn, with everything
-    that they read. Tensors of up to 4 entries show them.
+    called, and all the ops that run are drawn, with everything that they read; a layer runs in
+    evaluation mode and stays as it was. Tensors of up to 4 entries show them.
 
     Parameters
     ----------

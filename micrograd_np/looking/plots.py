@@ -85,7 +85,7 @@ def plot_decision_boundary(
     targets: Any,
     ax: Any = None,
     *,
-    threshold: float = 0.0,
+    threshold: float | None = None,
     resolution: int = 200,
 ) -> Any:
     """Draw which class a model gives to each place of a plane, and the samples above.
@@ -102,7 +102,8 @@ def plot_decision_boundary(
     ax
         Axes of matplotlib; None makes a new figure.
     threshold
-        Above which one number means class 1: 0 for logits, 0.5 for probabilities.
+        Above which one number means class 1: 0 for logits, 0.5 for probabilities. None is 0.5 if
+        all numbers that the model gives are from 0 to 1, else 0.
     resolution
         Places along each axis.
 
@@ -219,19 +220,22 @@ def _samples(inputs: Any, targets: Any) -> tuple[Array, Array]:
     return x, labels.reshape(-1).astype(int)
 
 
-def _classes(model: Callable[[Any], Any], places: Array, threshold: float) -> Array:
+def _classes(model: Callable[[Any], Any], places: Array, threshold: float | None) -> Array:
     """Return the class that a model gives to each place."""
-    found = []
+    parts = []
     with in_mode(model, training=False), no_grad():
         for part in np.split(places, range(4096, len(places), 4096)):
             scores = as_array(plain(model(Tensor(part))))
-            if scores.shape in ((len(part),), (len(part), 1)):
-                found.append((scores.reshape(-1) > threshold).astype(int))
-            elif scores.ndim == 2 and len(scores) == len(part) and scores.size:
-                found.append(np.argmax(scores, axis=1))
-            else:
+            if scores.ndim not in (1, 2) or len(scores) != len(part) or not scores.size:
                 raise ValueError(
                     "the model must give scores (n, classes) or one number per sample; received "
                     f"{scores.shape} for {len(part)} samples"
                 )
-    return np.concatenate(found)
+            parts.append(scores.reshape(len(part), -1))
+    found: Array = np.concatenate(parts)
+    if found.shape[1] > 1:
+        labels: Array = np.argmax(found, axis=1)
+        return labels
+    if threshold is None:
+        threshold = 0.5 if np.all((found >= 0) & (found <= 1)) else 0.0
+    return (found[:, 0] > threshold).astype(int)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..layers.layer import Layer
+from ..layers.layer import Layer, check_layer, unchanged
 from ..operations import plain
 from ..tensor import Tensor
 from ..trace import LayerCall, OpCall, trace
@@ -137,16 +137,13 @@ def summary(model: Layer, input_shape: Any) -> Summary:
     >>> table.multiply_adds
     40
     """
-    if not isinstance(model, Layer):
-        raise TypeError(
-            f"model must be a layer; received {type(model).__name__}: put a function into "
-            "Sequential(function), and make an instance of a class"
-        )
+    check_layer(model)
     floats = (value.dtype for value in model._held().values() if value.dtype.kind == "f")
     inputs = _inputs(input_shape, next(floats, np.dtype(float)))
-    with suppress(TypeError, IndexError):  # of what takes no floats, such as an Embedding
+    with unchanged(model), suppress(TypeError, IndexError):  # of what takes no floats (Embedding)
         return Summary(_rows(trace(model, *inputs)[1]))
-    return Summary(_rows(trace(model, *_inputs(input_shape, np.dtype(int)))[1]))
+    with unchanged(model):
+        return Summary(_rows(trace(model, *_inputs(input_shape, np.dtype(int)))[1]))
 
 
 def _inputs(given: Any, dtype: np.dtype[Any]) -> tuple[Any, ...]:

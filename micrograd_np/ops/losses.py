@@ -253,6 +253,8 @@ def _checked(labels: Array, logits: Array, ignored: int, reduction: str) -> tupl
         remedy = f": use reshape({expected})" if labels.size == math.prod(expected) else ""
         if labels.shape == shape:
             remedy = f": use argmax({axis}), or astype(float) if these are probabilities"
+        elif labels.shape == shape[:-1]:
+            remedy = ": classes are axis 1: use prediction.moveaxis(-1, 1)"
         received = f"received {labels.shape}{remedy}"
         raise ValueError(f"labels must have the shape {expected}, one for each sample; {received}")
     if not labels.size and reduction != "none":

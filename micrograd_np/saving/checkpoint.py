@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..layers.layer import Layer
+from ..layers.layer import Layer, check_layer
 from .archive import CheckpointError, read_archive, write_archive
 from .tensors_file import read_safetensors, write_safetensors
 
@@ -49,7 +49,7 @@ def save(path: str | os.PathLike[str], model: Layer, **parts: Any) -> None:
     ...     mg.load(f"{folder}/model.npz", model, optimizer=optimizer)
     {'epoch': 3}
     """
-    if _suffix(path) == ".safetensors":
+    if _checked_suffix(path, model) == ".safetensors":
         if parts:
             raise ValueError(f"a .safetensors file holds a model alone, not {sorted(parts)}")
         write_safetensors(path, model)
@@ -85,14 +85,16 @@ def load(path: str | os.PathLike[str], model: Layer, **parts: Any) -> dict[str, 
     OSError
         If the file cannot be read.
     """
-    if _suffix(path) == ".safetensors":
+    if _checked_suffix(path, model) == ".safetensors":
         if parts:
             raise ValueError(f"a .safetensors file holds a model alone, not {sorted(parts)}")
         read_safetensors(path, model)
         return {}
     arrays, saved = read_archive(path)
     if missing := sorted(parts.keys() - saved.keys()):
-        raise CheckpointError(f"{os.fspath(path)} has no {missing}; it has {sorted(saved)}")
+        remedy = ": resume needs a file that Checkpoint wrote" if "run" in missing else ""
+        what = f"{os.fspath(path)} has no {missing}; it has {sorted(saved)}{remedy}"
+        raise CheckpointError(what)
     for name, part in parts.items():
         if not any(hasattr(part, way) for way in ("load_state_dict", "set_state", "bit_generator")):
             raise TypeError(
@@ -142,7 +144,14 @@ def _check_kind(kind: str, state: Any) -> None:
         raise ValueError(f"the state is of a random generator {found}, not {kind}")
 
 
-def _suffix(path: str | os.PathLike[str]) -> str:
+def _checked_suffix(path: str | os.PathLike[str], model: Layer) -> str:
+    """Return how the name of a file ends, if it is one, for a model that is one."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            "path must be the name of a file and come before the model; received "
+            f"{type(path).__name__}"
+        )
+    check_layer(model, "the path comes first, then the model")
     suffix = Path(path).suffix.lower()
     if suffix not in (".npz", ".safetensors"):
         raise ValueError(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..extras import extra
-from ..layers.layer import Layer
+from ..layers.layer import Layer, check_layer, unchanged
 from ..operations import plain
 from ..ops.common import Array, as_array
 from ..trace import trace
@@ -77,13 +77,13 @@ def export_onnx(
     ...     mg.export_onnx(model, f"{folder}/model.onnx", np.zeros((1, 3)))
     """
     onnx = extra("onnx", "onnx", "export_onnx")
-    if not isinstance(model, Layer):
-        raise TypeError(f"model must be a layer; received {type(model).__name__}: use Sequential")
+    check_layer(model, "the model comes first, then the path")
     given = example_input if isinstance(example_input, tuple) else (example_input,)
     examples = [as_array(plain(x)) for x in given]
     axes = _axes(batch_axis, examples)
-    trace(model, *examples)  # so that a layer says itself what does not fit
-    proto = _proto(onnx, *_written(Runs(model, examples, axes), axes))
+    with unchanged(model):
+        trace(model, *examples)  # so that a layer says itself what does not fit
+        proto = _proto(onnx, *_written(Runs(model, examples, axes), axes))
     try:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:

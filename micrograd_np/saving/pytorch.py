@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers.layer import Layer, contents
+from ..layers.layer import Layer, check_layer, contents
 from ..layers.linear import Linear
 from ..layers.sequential import Sequential
 from ..operations import plain
@@ -59,6 +59,12 @@ def from_torch_state_dict(model: Layer, state: Mapping[str, Any]) -> None:
         If names are missing or unexpected, shapes do not fit, or two names of one parameter have
         different values. The message lists all of it, and nothing is changed.
     """
+    check_layer(model, "the model comes first, then the state")
+    if not isinstance(state, Mapping):
+        raise TypeError(
+            "state must be a dict of PyTorch tensors or arrays by name; received "
+            f"{type(state).__name__}: pass module.state_dict()"
+        )
     left = dict(state)
     names: dict[int, str] = {}  # the first name of each tensor
     loaded: dict[str, Array] = {}

@@ -18,6 +18,10 @@ class _Monitor(Callback):
     """A callback that watches one column for improvement."""
 
     def __init__(self, monitor: str, mode: str | None, min_delta: float = 0.0) -> None:
+        if not isinstance(monitor, str):
+            raise TypeError(
+                f"monitor must be the name of a column, such as 'val_loss'; received {monitor!r}"
+            )
         if mode is None and not monitor.endswith("loss"):
             raise ValueError(
                 f"mode must say whether {monitor} is better when it is smaller or larger; pass "
@@ -100,26 +104,31 @@ class EarlyStopping(_Monitor):
     def reset(self) -> None:
         super().reset()
         self.best_epoch = 0
+        self._since = 0  # the best epoch
         self._best_state: dict[str, Any] | None = None
 
     def epoch_end(self, run: Run) -> None:
-        epoch = len(run.history)
+        self._since += 1
         if self.improved(run):
-            self.best_epoch = epoch
+            self.best_epoch, self._since = len(run.history), 0
             self._best_state = run.model.state_dict() if self.restore_best else None
-        elif epoch - self.best_epoch >= self.patience:
-            run.stop(f"{self.monitor} was best in epoch {self.best_epoch}: {self.best:.4g}")
+        elif self._since >= self.patience:
+            best = f"was best in epoch {self.best_epoch}: {self.best:.4g}"
+            run.stop(f"{self.monitor} {best if self.best_epoch else 'was never finite'}")
 
     def end(self, run: Run) -> None:
         if self._best_state is not None:
             run.model.load_state_dict(self._best_state)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "best_epoch": self.best_epoch, "state": self._best_state}
+        return {
+            "best": self.best, "best_epoch": self.best_epoch, "since": self._since,
+            "state": self._best_state,
+        }  # fmt: skip
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.best, self.best_epoch = state["best"], state["best_epoch"]
-        self._best_state = state["state"]
+        self._since, self._best_state = state["since"], state["state"]
 
 
 class ReduceLROnPlateau(_Monitor):
@@ -199,7 +208,8 @@ class Checkpoint(Callback):
 
     The file holds all that the run needs, and is replaced as a whole: whatever happens, the last
     one is intact. When Ctrl-C ends the training within an epoch, it is written once more.
-    ``load(path, model)`` takes the model alone.
+    ``load(path, model)`` takes the model alone, with the weights of that moment: those that
+    `EarlyStopping` will give back are in a file written with `monitor`.
 
     Parameters
     ----------
@@ -235,6 +245,7 @@ class Checkpoint(Callback):
         if not self._name(1, 1).lower().endswith(".npz"):
             raise ValueError(f"a checkpoint's name must end in .npz; received {self.path!r}")
         self.keep = keep
+        self.monitor = monitor
         self.every = every
         at_least_one(**{n: v for n, v in (("keep", keep), ("every", every)) if v is not None})
         self._best = None if monitor is None else _Monitor(monitor, mode)
@@ -291,10 +302,12 @@ class Checkpoint(Callback):
             ) from error
 
     def state_dict(self) -> dict[str, Any]:
-        return {"written": self._written, "best": self._best and self._best.best}
+        best = self._best and self._best.best
+        return {"path": self.path, "written": self._written, "best": best}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._written = list(state["written"])
+        if state["path"] == self.path:  # else they may be those of another, which deletes its own
+            self._written = list(state["written"])
         if self._best:
             self._best.best = state["best"]
 
@@ -319,6 +332,11 @@ def in_order(
     Checkpoints come after those that may interrupt, and last the progress, so that no bar was begun
     when the start of another fails.
     """
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(
+            "callbacks must be a list of Callback objects or functions of an epoch's row; received "
+            f"{callbacks!r}: write [callback] for a single one"
+        )
     found: list[Callback] = []
     for callback in callbacks:
         if isinstance(callback, Callback):

@@ -13,9 +13,10 @@ from ..clipping import clip_grad_norm
 from ..layers.layer import Layer, in_mode
 from ..optimizers import Optimizer
 from ..schedules import Schedule
+from .arguments import Loss, Metric
 from .callbacks import in_order
 from .history import History, Row
-from .run import Callback, Loss, Metric, Run
+from .run import Callback, Run
 
 
 def fit(
@@ -45,7 +46,8 @@ def fit(
         The layer to train. It is in training mode meanwhile, and in its own mode again afterwards.
     inputs, targets
         Arrays whose first axis counts the samples. Each batch is taken from them when its turn
-        comes, so they may be memory-mapped files larger than the memory.
+        comes, so they may be memory-mapped files larger than the memory. Without `shuffle` it is
+        a read-only view.
     loss
         Function of predictions and targets that returns a tensor of one entry.
     optimizer
@@ -79,13 +81,16 @@ def fit(
         (extra ``progress``) it is a bar.
     resume
         A file that `Checkpoint` wrote, to go on from, with the same data and arguments. Weights
-        and history will equal those of a run that was never stopped.
+        and history will equal those of a run that was never stopped. The learning rate is the
+        file's; a `schedule`, or a callback's `start`, sets another. Callbacks that are new begin
+        anew, and a run that one of them stopped stays stopped.
 
     Returns
     -------
     History
-        One row per epoch: loss (the mean over all samples, as found before each update), metrics,
-        those of the validation with names in ``val_``, lr and seconds. Ctrl-C ends the training
+        One row per epoch: loss (the mean of the batches' losses before their updates, weighted by
+        their numbers of samples), metrics (NaN where predictions are), those of the validation
+        with names in ``val_``, lr and seconds. Ctrl-C ends the training
         after the batch under way, and the history so far is returned; a second Ctrl-C raises.
 
     Raises

@@ -19,7 +19,7 @@ class History(list[Row]):
     """The rows of a training run: a list of dicts, which also gives and draws whole columns.
 
     Each row has "epoch" (from 1), "loss", the metrics, "val_loss" and "val_..." where there was
-    validation, "lr" after the epoch's last update and "seconds".
+    validation, "lr" after the epoch's last update and "seconds". The sum of two is a history, too.
 
     Attributes
     ----------
@@ -62,6 +62,9 @@ class History(list[Row]):
             return [row.get(index) for row in self]
         found = super().__getitem__(index)
         return History(found, self.stopped) if isinstance(index, slice) else found
+
+    def __add__(self, other: list[Any]) -> "History":  # type: ignore[override]
+        return History(super().__add__(other), getattr(other, "stopped", None))
 
     def copy(self) -> "History":
         """Return a history of the same rows."""

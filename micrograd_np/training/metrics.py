@@ -15,7 +15,7 @@ from ..operations import plain
 from ..ops.common import Array, as_array
 
 
-def accuracy(predictions: Any, targets: Any, *, threshold: float = 0.5) -> float:
+def accuracy(predictions: Any, targets: Any, *, threshold: float | None = None) -> float:
     """Return the share of predictions that are right.
 
     Parameters
@@ -24,12 +24,13 @@ def accuracy(predictions: Any, targets: Any, *, threshold: float = 0.5) -> float
         Scores of shape (n, classes, ...) and labels (n, ...); or both of the same shape.
     threshold
         Above which a float that stands for two classes means class 1: 0.5 for probabilities, 0
-        for logits.
+        for logits. None is 0.5, if all are from 0 to 1.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, there is nothing, a score is NaN, or a label is no class.
+        If the shapes do not fit, there is nothing, a score is NaN, a label is no class, or floats
+        that stand for two classes are no probabilities and there is no threshold.
     TypeError
         If targets are no integers.
 
@@ -78,7 +79,7 @@ def top_k_accuracy(predictions: Any, targets: Any, k: int) -> float:
 
 
 def confusion_matrix(
-    predictions: Any, targets: Any, classes: int | None = None, *, threshold: float = 0.5
+    predictions: Any, targets: Any, classes: int | None = None, *, threshold: float | None = None
 ) -> Array:
     """Return how often each class (row) was taken for each class (column).
 
@@ -98,7 +99,7 @@ def confusion_matrix(
     Raises
     ------
     ValueError
-        If the shapes do not fit, there is nothing, a score is NaN, or a label is no class.
+        If there are fewer classes than labels need, or as `accuracy`.
     TypeError
         If labels are no integers.
 
@@ -120,7 +121,7 @@ def confusion_matrix(
 
 
 def precision(
-    predictions: Any, targets: Any, average: str | None = None, *, threshold: float = 0.5
+    predictions: Any, targets: Any, average: str | None = None, *, threshold: float | None = None
 ) -> Any:
     r"""Return which share of what was taken for a class belongs to it.
 
@@ -146,7 +147,7 @@ def precision(
 
 
 def recall(
-    predictions: Any, targets: Any, average: str | None = None, *, threshold: float = 0.5
+    predictions: Any, targets: Any, average: str | None = None, *, threshold: float | None = None
 ) -> Any:
     r"""Return which share of what belongs to a class was taken for it.
 
@@ -159,7 +160,7 @@ def recall(
 
 
 def f1(
-    predictions: Any, targets: Any, average: str | None = None, *, threshold: float = 0.5
+    predictions: Any, targets: Any, average: str | None = None, *, threshold: float | None = None
 ) -> Any:
     r"""Return the harmonic mean of precision and recall.
 
@@ -217,20 +218,34 @@ def r2(predictions: Any, targets: Any) -> float:
         return float(np.mean(found))
 
 
-def _labels(predictions: Any, targets: Any, threshold: float) -> tuple[Array, Array, int]:
+def _labels(predictions: Any, targets: Any, threshold: float | None) -> tuple[Array, Array, int]:
     """Return the predicted and the true labels, of the same shape, and the number of classes."""
     scores, truth = as_array(plain(predictions)), _integers(targets)
     _check(scores, truth)
     if scores.ndim > truth.ndim:
         labels, classes = np.argmax(scores, axis=1), scores.shape[1]
     elif scores.dtype.kind == "f":
-        labels, classes = (scores > threshold).astype(int), 2
+        _check_labels(truth, 2)
+        labels, classes = (scores > _above(scores, threshold)).astype(int), 2
     else:
         labels = scores.astype(int)
         classes = max(2, int(labels.max()) + 1, int(truth.max()) + 1)
     for array in (labels, truth):
         _check_labels(array, classes)
     return labels, truth, classes
+
+
+def _above(scores: Array, threshold: float | None) -> float:
+    """Return the threshold, by default that of probabilities."""
+    if threshold is not None:
+        return threshold
+    wrong = scores[(scores < 0) | (scores > 1)]
+    if wrong.size:
+        raise ValueError(
+            f"predictions must be probabilities from 0 to 1; received {wrong[0]}: these look like "
+            "logits: pass threshold=0"
+        )
+    return 0.5
 
 
 def _check(scores: Array, truth: Array) -> None:
@@ -264,7 +279,7 @@ def _check_labels(labels: Array, classes: int) -> None:
         )
 
 
-def _counts(predictions: Any, targets: Any, threshold: float) -> tuple[Array, Array, Array]:
+def _counts(predictions: Any, targets: Any, threshold: float | None) -> tuple[Array, Array, Array]:
     """Return, for each class, how often it was rightly predicted, predicted, and true."""
     matrix = confusion_matrix(predictions, targets, threshold=threshold)
     return np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)

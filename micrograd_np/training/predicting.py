@@ -6,15 +6,18 @@ from typing import Any
 import numpy as np
 
 from ..checks import at_least_one
-from ..layers.layer import in_mode
+from ..layers.layer import check_layer, in_mode
 from ..operations import plain
 from ..ops.common import Array, as_array
 from ..tape import no_grad
 from ..tensor import Tensor
+from .arguments import read_only
 
 
 def predict(model: Callable[[Any], Any], inputs: Any, batch_size: int = 256) -> Array:
     """Return a model's outputs for all samples, computed batch by batch in evaluation mode.
+
+    The model's mode is switched meanwhile, so another thread must not train it at the same time.
 
     Parameters
     ----------
@@ -46,8 +49,10 @@ def predict(model: Callable[[Any], Any], inputs: Any, batch_size: int = 256) -> 
            [0.5, 0.5],
            [0.5, 0.5]])
     """
+    if not callable(model) or isinstance(model, type):
+        check_layer(model, "the model comes first, then the inputs")
     at_least_one(batch_size=batch_size)
-    x = as_array(plain(inputs))
+    x = read_only(as_array(plain(inputs)))
     if not x.ndim:
         raise ValueError("inputs must have an axis that counts samples; received a number")
     outputs: Array | None = None

@@ -1,29 +1,26 @@
 """A run: a training that can be watched by callbacks, stopped between batches, and gone on with."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from reprlib import repr as shortened
 from time import perf_counter
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
 
 from ..checks import at_least_one
 from ..initializers import random_stream
 from ..layers.layer import Layer, in_mode
-from ..operations import plain
-from ..ops.common import Array, as_array
+from ..ops.common import Array
 from ..optimizers import Optimizer
 from ..saving.checkpoint import fill, load, save, state_of
 from ..schedules import Schedule
 from ..tape import no_grad
 from ..tensor import Tensor
+from .arguments import Loss, Metric, check_kinds, columns_of, samples_of
 from .history import History, Row
-
-Loss: TypeAlias = Callable[[Any, Any], Tensor]
-
-Metric: TypeAlias = Callable[[Array, Array], Any]
 
 
 class Run:
@@ -66,11 +63,10 @@ class Run:
         shuffle: bool,
         rng: Any,
     ) -> None:
+        check_kinds(model, loss, optimizer, schedule)
         at_least_one(epochs=epochs, batch_size=batch_size)
         self.model, self.optimizer = model, optimizer
-        self.inputs, self.targets = _samples(inputs, targets)
-        if not {id(p) for p in optimizer.parameters} & {id(p) for p in model.parameters()}:
-            raise ValueError("none of the optimizer's parameters is one of the model's")
+        self.inputs, self.targets = samples_of(inputs, targets)
         self.epochs = epochs
         self.batch_size = batch_size
         self.schedule = schedule
@@ -78,7 +74,7 @@ class Run:
         self.step = 0
         self.loss = float("nan")
         self.interrupted = False
-        self.columns = _columns(metrics, validation is not None)
+        self.columns = columns_of(metrics, validation is not None)
         self._loss, self._metrics = loss, dict(metrics)
         self._shuffle, self._rng = shuffle, rng
         self._validate_with(validation)
@@ -91,12 +87,15 @@ class Run:
         """Set what is trained on and what is validated with."""
         self._rows: Array | None = None  # which are trained on; None for all
         self._validation: tuple[Array, Array] | None = None
+        self._validated_with: Any = None  # as a run that is resumed must have it, too
         self._validation_rows: Array | None = None  # what was kept back instead
         if isinstance(validation, float | np.floating):
             self._keep_back(float(validation))
+            self._validated_with = float(validation)
         elif isinstance(validation, tuple | list) and len(validation) == 2:
             x, y = validation
-            self._validation = _samples(x, y, "validation's ")
+            self._validation = samples_of(x, y, "validation's ")
+            self._validated_with = "a pair"
         elif validation is not None:
             raise TypeError(
                 "validation must be a pair of inputs and targets, or a fraction such as 0.2; "
@@ -223,7 +222,9 @@ class Run:
     def _measured(self, predictions: list[Array], targets: Array) -> dict[str, float]:
         """Return the metrics of the predictions for all batches together."""
         joined = np.concatenate(predictions)
-        return {name: _number(name, f(joined, targets)) for name, f in self._metrics.items()}
+        if np.isnan(joined).any():  # of which most metrics know no value
+            return dict.fromkeys(self._metrics, float("nan"))
+        return {name: _measure(name, f, joined, targets) for name, f in self._metrics.items()}
 
     def _time(self) -> float:
         return self._seconds + perf_counter() - self._since
@@ -251,13 +252,12 @@ class Run:
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Go on from where a run stood when it was saved."""
-        load(path, self.model, optimizer=self.optimizer, run=self)
+        load(path, self.model, run=self, optimizer=self.optimizer)
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the run stands."""
         return {
-            "samples": len(self.inputs),
-            "columns": self.columns,
+            **self._arguments(),
             "rows": self._rows,
             "validation_rows": self._validation_rows,
             "history": list(self.history),
@@ -269,7 +269,7 @@ class Run:
             "predictions": self._predictions,
             "seconds": self._time() if self._seen else 0.0,
             "generators": [state_of(generator) for generator in self._generators()],
-            "callbacks": [(type(c).__name__, c.state_dict()) for c in self._stateful()],
+            "callbacks": [(name, callback.state_dict()) for name, callback in self._stateful()],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -278,13 +278,17 @@ class Run:
         Raises
         ------
         ValueError
-            If it is of a run on other data, with other metrics, callbacks or random generators.
+            If it is of a run on other data or with other arguments or random generators.
         """
         self._check(state)
         for generator, saved in zip(self._generators(), state["generators"]):
             fill(generator, saved)
-        for callback, (_, saved) in zip(self._stateful(), state["callbacks"]):
-            callback.load_state_dict(saved)
+        remembered = defaultdict[str, list[Any]](list)
+        for name, saved in state["callbacks"]:
+            remembered[name].append(saved)
+        for name, callback in self._stateful():
+            if remembered[name]:  # else it was not there and begins anew
+                callback.load_state_dict(remembered[name].pop(0))
         self._rows, self._validation_rows = state["rows"], state["validation_rows"]
         self.history[:] = state["history"]
         self.history.stopped = state["stopped"]
@@ -294,17 +298,8 @@ class Run:
         self._seconds, self._since = state["seconds"], perf_counter()
 
     def _check(self, state: Mapping[str, Any]) -> None:
-        own = {
-            "samples": len(self.inputs),
-            "columns": self.columns,
-            "callbacks": [type(c).__name__ for c in self._stateful()],
-            "generators": len(self._generators()),
-        }
-        given = {
-            **state,
-            "callbacks": [name for name, _ in state["callbacks"]],
-            "generators": len(state["generators"]),
-        }
+        own = {**self._arguments(), "generators": len(self._generators())}
+        given = {**state, "generators": len(state["generators"])}
         for name, expected in own.items():
             if given[name] != expected:
                 raise ValueError(
@@ -312,9 +307,22 @@ class Run:
                     "resume with the data and arguments that the run began with"
                 )
 
-    def _stateful(self) -> list["Callback"]:
+    def _arguments(self) -> dict[str, Any]:
+        """Return what must be the same when a run is resumed, as far as it can be compared."""
+        return {
+            "samples": len(self.inputs),
+            "columns": self.columns,
+            "validation": self._validated_with,
+            "batch_size": int(self.batch_size),
+            "shuffle": bool(self._shuffle),
+            "optimizer": type(self.optimizer).__name__,
+        }
+
+    def _stateful(self) -> list[tuple[str, "Callback"]]:
+        """Return what remembers something, each under its class and the column it monitors."""
         nothing = Callback.state_dict
-        return [c for c in self._callbacks if type(c).state_dict is not nothing]
+        found = [c for c in self._callbacks if type(c).state_dict is not nothing]
+        return [(f"{type(c).__name__}({getattr(c, 'monitor', None) or ''})", c) for c in found]
 
     def _generators(self) -> list[Any]:
         """Return every random generator that the run draws from, each once."""
@@ -323,33 +331,6 @@ class Run:
         for _, layer in self.model.layers_within():
             found += [value for value in vars(layer).values() if isinstance(value, kinds)]
         return list({id(generator): generator for generator in found}.values())
-
-
-def _columns(metrics: Mapping[str, Metric], validated: bool) -> list[str]:
-    """Return the names of what a row has."""
-    if not isinstance(metrics, Mapping) or not all(isinstance(name, str) for name in metrics):
-        raise TypeError(
-            "metrics must be a dict of functions by name, such as {'accuracy': "
-            f"metrics.accuracy}}; received {shortened(metrics)}"
-        )
-    measures = ["loss", *metrics]
-    if validated:
-        measures += [f"val_{name}" for name in measures]
-    columns = ["epoch", *measures, "lr", "seconds"]
-    if len(set(columns)) < len(columns):
-        raise ValueError(f"metrics must have names of their own; received {list(metrics)}")
-    return columns
-
-
-def _samples(inputs: Any, targets: Any, of: str = "") -> tuple[Array, Array]:
-    """Return inputs and targets as arrays that have the same number of samples, at least one."""
-    x, y = as_array(plain(inputs)), as_array(plain(targets))
-    if not (x.ndim and y.ndim and len(x) == len(y) > 0):
-        raise ValueError(
-            f"{of}inputs and targets must have the same number of samples, at least one; "
-            f"received shapes {x.shape} and {y.shape}"
-        )
-    return x, y
 
 
 def _array(prediction: Any) -> Array:
@@ -362,8 +343,15 @@ def _array(prediction: Any) -> Array:
     return prediction.data.copy()  # a view would keep a larger array alive
 
 
-def _number(name: str, value: Any) -> float:
-    """Return what a metric gave as a float; a tensor or array of one entry is a number, too."""
+def _measure(name: str, metric: Metric, predictions: Array, targets: Array) -> float:
+    """Return what a metric gives as a float; a tensor or array of one entry is a number, too."""
+    try:
+        value = metric(predictions, targets)
+    except Exception as error:
+        if type(error) in (ValueError, IndexError, TypeError):
+            raise type(error)(f"metric {name}: {error}") from error
+        error.add_note(f"metric {name}")  # of kinds that may be made otherwise
+        raise
     try:
         return float(value.item() if hasattr(value, "item") else value)
     except (TypeError, ValueError) as error:
