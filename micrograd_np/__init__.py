@@ -1,7 +1,8 @@
 """micrograd_np: a neural-network framework on NumPy alone."""
 
-from . import initializers, layers, looking, saving, schedules, training
+from . import compiling, initializers, layers, looking, saving, schedules, training
 from .clipping import clip_grad_norm, clip_grad_value
+from .compiling import *
 from .gradcheck import gradcheck
 from .layers import *
 from .looking import *
@@ -32,5 +33,5 @@ __all__ = [
     "kl_divergence", "mean_absolute_error", "mean_squared_error", "negative_log_likelihood",
     "no_grad", "schedules", "sum_of_squares",
 ]  # fmt: skip
-for _part in (layers, training, saving, looking):
+for _part in (layers, training, saving, looking, compiling):
     __all__ += _part.__all__

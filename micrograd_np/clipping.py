@@ -46,7 +46,11 @@ def clip_grad_norm(parameters: Iterable[Any], max_norm: float) -> float:
     Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks" (2013),
     in PyTorch's form.
     """
-    gradients = _gradients(parameters, "max_norm", max_norm)
+    return _clip_norm(_gradients(parameters, "max_norm", max_norm), max_norm)
+
+
+def _clip_norm(gradients: list[Array], max_norm: float) -> float:
+    """Shorten gradients together, in place; return the norm that they had."""
     with np.errstate(all="ignore"):
         # In float64, where the squares of large float32 numbers do not overflow.
         flat = (g.ravel().astype(np.float64, copy=False) for g in gradients)

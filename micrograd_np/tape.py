@@ -130,6 +130,8 @@ def _fitted(gradient: Any, parent: Node, rule: Rule) -> Array:
     array = np.asarray(gradient)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{rule_name(rule)} must return an array of numbers; received {gradient!r}")
+    if array.shape == parent.shape:
+        return array
     new_axes = array.ndim - len(parent.shape)
     repeated = tuple(
         i for i in range(array.ndim) if i < new_axes or parent.shape[i - new_axes] == 1

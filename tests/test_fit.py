@@ -102,6 +102,54 @@ def test_it_is_the_loop_written_out() -> None:
     assert history.stopped is None
 
 
+@pytest.mark.parametrize("kind", [mg.SGD, mg.Adam])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"batch_size": 100}, {"clip_norm": 0.5, "schedule": mg.schedules.cosine(0.1, 60)},
+        {"validation": 0.3, "metrics": {"error": mg.metrics.mean_absolute_error}},
+        {"callbacks": [mg.EarlyStopping("loss", 2), mg.TerminateOnNaN()], "shuffle": False},
+    ],
+    ids=range(5),
+)  # fmt: skip
+def test_compiled_it_is_the_same_bit_for_bit(kind: Any, options: dict[str, Any]) -> None:
+    runs = []
+    for compile in (False, True):
+        model = network(dropout=0.3)
+        optimizer = kind(model.parameters(), lr=0.02)
+        history = fit(model, optimizer=optimizer, epochs=12, compile=compile, **options)
+        runs.append((without_seconds(history), weights(model), repr(optimizer.state_dict())))
+    assert runs[0] == runs[1]
+
+
+def test_compiled_it_stops_before_an_update_that_would_spoil_the_model() -> None:
+    runs = []
+    for compile in (False, True):
+        model = network()
+        x, y = samples(40)
+        y[33] = np.nan
+        history = fit(model, x, y, shuffle=False, compile=compile, callbacks=[mg.TerminateOnNaN()])
+        assert history.stopped == "the loss was nan in epoch 1, update 7"
+        runs.append(weights(model))
+    assert runs[0] == runs[1]
+
+
+def test_what_cannot_be_compiled_is_trained_with_a_warning() -> None:
+    losses: list[float] = []
+
+    def loss(prediction: Any, target: Any) -> Any:
+        value = mg.mean_squared_error(prediction, target)
+        losses.append(float(value))
+        return value
+
+    ours, theirs = network(), network()
+    with pytest.warns(UserWarning, match="gradients is not compiled and runs as it is"):
+        fit(ours, loss=loss, compile=True)
+    fit(theirs, loss=loss)
+    assert weights(ours) == weights(theirs)
+    assert len(losses) == 30
+
+
 def test_the_loss_is_the_mean_over_samples_with_a_last_batch_that_is_smaller() -> None:
     x, y = samples(7)
     model = network()

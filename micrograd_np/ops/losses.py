@@ -135,7 +135,7 @@ def cross_entropy(
     positions += labels
     lowest = _minimum(logits, axis=None, initial=0)
     highest = _maximum(logits, axis=None, initial=0)
-    if max(-lowest, highest) <= _limit(logits.dtype, logits.shape[1]):
+    if np.maximum(-lowest, highest) <= _limit(logits.dtype, logits.shape[1]):
         exponentials = np.exp(logits, order="C")
         totals = np.einsum("ij->i", exponentials)  # several times as fast as sum(axis=1)
         losses = np.log(totals / exponentials.ravel().take(positions))  # so never negative
@@ -260,16 +260,16 @@ def _checked(labels: Array, logits: Array, ignored: int, reduction: str) -> tupl
     if not labels.size and reduction != "none":
         raise ValueError(EMPTY)
     labels = labels.astype(np.intp)  # a copy, because the caller's may change before backward
-    lowest = _minimum(labels, axis=None, initial=0)
-    highest = _maximum(labels, axis=None, initial=0)
-    if lowest < 0 or highest >= classes:
-        wrong = ((labels < 0) | (labels >= classes)) & (labels != ignored)
-        if wrong.any():
-            place = np.argwhere(wrong)[0].tolist()
-            row = place[0] if len(place) == 1 else tuple(place)
-            allowed = f"labels of {classes} classes must be 0 to {classes - 1}"
-            raise IndexError(f"row {row} has the label {labels[wrong][0]}; {allowed}")
-    return labels, not lowest <= ignored <= highest
+    # Read without a sign, a negative label is larger than any class.
+    if _maximum(labels.view(np.uintp), axis=None, initial=0) < classes:
+        return labels, not (0 <= ignored < classes and (labels == ignored).any())
+    wrong = ((labels < 0) | (labels >= classes)) & (labels != ignored)
+    if wrong.any():
+        place = np.argwhere(wrong)[0].tolist()
+        row = place[0] if len(place) == 1 else tuple(place)
+        allowed = f"labels of {classes} classes must be 0 to {classes - 1}"
+        raise IndexError(f"row {row} has the label {labels[wrong][0]}; {allowed}")
+    return labels, False
 
 
 def _opposite(rule: Rule) -> tuple[Rule, Rule]:

@@ -78,3 +78,13 @@ def read_only(array: Array) -> Array:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def one_entry(loss: Any) -> Tensor:
+    """Return what a loss gave, if it can be the end of a graph."""
+    if not isinstance(loss, Tensor) or loss.size != 1:
+        raise ValueError(
+            "loss must return a tensor of one entry, such as the mean over the batch; received "
+            f"{loss.shape if isinstance(loss, Tensor) else shortened(loss)}"
+        )
+    return loss

@@ -164,11 +164,6 @@ class Run:
 
     def may_update(self, loss: Tensor) -> bool:
         """Take note of a batch's loss; return whether no callback stops the run because of it."""
-        if not isinstance(loss, Tensor) or loss.size != 1:
-            raise ValueError(
-                "loss must return a tensor of one entry, such as the mean over the batch; received "
-                f"{loss.shape if isinstance(loss, Tensor) else shortened(loss)}"
-            )
         self.loss = loss.item()
         self._tell("before_update")
         return self.history.stopped is None

@@ -1,0 +1,310 @@
+"""Programs: recorded calls as Python source, one NumPy call a line, over memory that is fixed."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..ops.common import Array
+from ..optimizers import _subtract_product
+from ..saving.checkpoint import fill, state_of
+from ..tape import error_state, recording, silence
+from ..tensor import Tensor
+from .memory import Memory, needed
+from .nesting import arrays_in, owner
+from .reaching import Check
+from .recording import Call
+from .runs import Run
+from .steps import Step, is_plain
+from .writing import Names, unless, written
+
+MISS = object()  # what a program returns that does not fit
+HELD = object()  # and one whose gradients somebody holds
+_SMALL = 2**15  # entries, up to which an array and what is made of it are in the cache
+
+
+class Program(NamedTuple):
+    """A function to call, its source, and who holds the gradients that it hands out."""
+
+    call: Callable[..., Any]
+    source: str
+    size: int  # bytes of its memory
+    references: Callable[[], list[int]]  # to each of the arrays handed out, now
+    most: list[int]  # how many there are if nobody else holds them
+
+    def hand_over(self) -> None:
+        """Take the references that there are for all that there will be, but for one by a leaf."""
+        counts = self.references()
+        self.most[:] = [count + (i % 2 == 0) for i, count in enumerate(counts)]
+
+
+def build(run: Run, returned: Any, copies: bool) -> Program:
+    """Write a recorded run as a program.
+
+    Parameters
+    ----------
+    run
+        The run.
+    returned
+        What it returned, as described.
+    copies
+        Whether gradients are handed out as copies.
+    """
+    recorder = run.recorder
+    kept = {recorder.memory(array) for array in arrays_in(_parts(returned))}
+    calls = needed(recorder.calls, kept | set(recorder.found))
+    handed = [call for call in calls if call.way == "grad" and call.args[0] is not None]
+    apart = {memory for call in handed for memory in call.reads if memory in recorder.made}
+    memory = Memory(calls, recorder.made, kept & set(recorder.made), apart)
+    return _Writer(run, memory, returned, copies).program()
+
+
+def _parts(returned: Any) -> Any:
+    kind, value = returned
+    if kind in ("tuple", "list"):
+        return [_parts(item) for item in value]
+    if kind == "dict":
+        return [_parts(item) for item in value.values()]
+    return None if kind == "same" else value
+
+
+class _Writer:
+    def __init__(self, run: Run, memory: Memory, returned: Any, copies: bool) -> None:
+        self.run, self.memory, self.returned, self.copies = run, memory, returned, copies
+        hints = {id(owner(t._data)): run.reach.hints[id(t)] for t in run.reach.tensors}
+        hints |= {id(array): run.reach.hints[id(array)] for array in run.reach.arrays}
+        hints |= {id(owner(copy)): f"{name}_" for name, _, copy in run.inputs}
+        self.leaves = {id(t._node): run.reach.hints[id(t)] or "leaf" for t in run.leaves}
+        self.names = Names({key: hint for key, hint in hints.items() if hint})
+        self.names.values |= dict.fromkeys(run.arguments)  # which are taken
+        self.miss = "return MISS"
+        self._grads: dict[int, Array] = {}
+        self.plain: dict[str, str] = {}  # optimizers whose steps are written out, and their groups
+
+    def program(self) -> Program:
+        name = self.names.of
+        fixed = {
+            "MISS": MISS, "HELD": HELD, "copyto": np.copyto, "tensor": _tensor, "type": type,
+            "set_errors": error_state.set, "reset_errors": error_state.reset, "silence": silence,
+            "is_recording": recording.get, "references": sys.getrefcount,
+        }  # fmt: skip
+        self.names.values |= fixed
+        before = self._saving()
+        body = [line for call in self.memory.calls for line in self._lines(call)]
+        result = self._result(self.returned)
+        copies = [
+            f"copyto({name(copy, x)}, {x}{'._data' * isinstance(given, Tensor)})"
+            for x, given, copy in self.run.inputs
+            if not _is_bound(given, copy)
+        ]
+        checks = [*self._checks(), f"is_recording() is not {recording.get()}"]
+        for this, groups in self.plain.items():
+            checks += [
+                f"{this}.momentum",
+                f"{this}.weight_decay",
+                f"{this}._groups is not {groups}",
+            ]
+        lines = [f"def {self._head()}:", *unless(checks, "MISS")]
+        handed = [] if self.copies else self._handed_out()
+        lines += unless([f"{n} > most[{i}]" for i, n in enumerate(handed)], "HELD")
+        lines += [*before, "    token = set_errors(silence)", "    try:"]
+        lines += [f"        {line}" for line in copies + body] or ["        pass"]
+        lines += ["    finally:", "        reset_errors(token)", f"    return {result}"]
+        return self._made("\n".join(lines), handed)
+
+    def _made(self, source: str, handed: list[str]) -> Program:
+        given = {n: v for n, v in self.names.values.items() if n not in self.run.arguments}
+        lines = [*source.split("\n"), f"return program, lambda: [{', '.join(handed)}]"]
+        whole = "\n    ".join([f"def make(most, {', '.join(given)}):", *lines])
+        space: dict[str, Any] = {}
+        exec(compile(whole, "<program>", "exec"), space)
+        most: list[int] = []
+        call, references = space["make"](most, **given)
+        return Program(call, source, self.memory.size(), references, most)
+
+    def _head(self) -> str:
+        names = list(self.run.arguments)
+        positional, named = names[: self.run.arity], names[self.run.arity :]
+        return f"program({', '.join([*positional, *['*'] * bool(named), *named])})"
+
+    def _handed_out(self) -> list[str]:
+        """Write how many hold each gradient that is handed out, or a view of it."""
+        found = []
+        for call in self.memory.calls:
+            if call.way == "grad" and call.args[0] is not None:
+                array = self._grad(call.args[0])
+                hint = f"{self.leaves[id(call.function)]}_grad"
+                found += [(array, hint), (owner(array), f"{hint}_memory")]
+        return [f"references({self.names.of(x, hint, exactly=True)})" for x, hint in found]
+
+    def _leaf(self, node: Any) -> str:
+        return self.names.of(node, f"{self.leaves[id(node)]}_leaf")
+
+    def _grad(self, array: Array) -> Array:
+        """Return a gradient in its place: always the same object, which is handed out."""
+        if id(array) not in self._grads:
+            self._grads[id(array)] = self.memory.moved(array)
+        return self._grads[id(array)]
+
+    # What must hold
+
+    def _checks(self) -> list[str]:
+        """Write what must not be, if the program shall stand for the function."""
+        texts, name = [], self.names.of
+        arrays = {x for x, *_ in self.run.inputs}
+        for x, given, copy in self.run.inputs:
+            is_tensor = isinstance(given, Tensor)
+            if _is_bound(given, copy):
+                texts.append(f"{x} is not {name(given, 'thing', exactly=True)}")
+                if is_tensor:
+                    texts.append(f"{x}._data is not {name(copy, 'thing', exactly=True)}")
+                continue
+            texts.append(f"type({x}) is not {name(type(given), 'kind')}")
+            texts += [f"{x}._node is not None"] * is_tensor
+            data = f"{x}._data" if is_tensor else x
+            texts.append(f"{data}.shape != {name(copy.shape, 'shape')}")
+            texts.append(f"{data}.dtype is not {name(copy.dtype, 'dtype')}")
+        for x, given in self.run.arguments.items():
+            if x not in arrays:
+                texts.append(self._differs(x, given))
+        texts += [self._check(check) for check in self.run.reach.checks]
+        for node in self.run.nodes:
+            was_none = self.run.grads[id(node)] is None
+            texts.append(f"{self._leaf(node)}.grad is {'not ' * was_none}None")
+        return texts
+
+    def _check(self, check: Check) -> str:
+        place = self.names.of(
+            check.place, {"cell": "cell", "data": "t", "node": "t"}.get(check.way, "held")
+        )
+        if check.way == "len":
+            return f"len({place}) != {check.value}"
+        now = {
+            "cell": f"{place}.cell_contents", "data": f"{place}._data", "node": f"{place}._node"
+        }  # fmt: skip
+        return self._differs(now.get(check.way, f"{place}[{check.key!r}]"), check.value)
+
+    def _differs(self, now: str, value: Any) -> str:
+        if value is None or isinstance(value, bool):
+            return f"{now} is not {value}"
+        if isinstance(value, (int, float, complex, str, bytes)):
+            return f"{now} != {self.names.of(value, 'number')}"
+        return f"{now} is not {self.names.of(value, 'thing', exactly=True)}"
+
+    # What has to be undone when it turns out within the program that it does not fit
+
+    def _saving(self) -> list[str]:
+        """Write what to save for that, and set how to miss then."""
+        calls = self.memory.calls
+        last = max([i for i, call in enumerate(calls) if call.way == "guard"], default=-1)
+        before = calls[: last + 1]
+        if any(call.way in ("step", "grad") for call in before):
+            self.run.recorder.cannot("it decides by values after backward")
+        found = self.run.recorder.found
+        arrays = [found[m] for m in {m for c in before for m in c.writes} if m in found]
+        streams = {id(s): s for c in before if c.way == "draw" for s in [c.function.__self__]}
+        held = [c for c in before if c.way == "held"]
+        if not (arrays or streams or held):
+            return []
+        grads = [(c.function, self.memory.moved(c.result)) for c in held]
+        saved = _Saved(arrays, list(streams.values()), grads)
+        self.miss = f"return {self.names.of(saved.undo, 'undo')}(MISS)"
+        return [f"    {self.names.of(saved.save, 'save')}()"]
+
+    # The calls
+
+    def _lines(self, call: Call) -> list[str]:
+        moved, name = self.memory.moved, self.names.of
+        if call.way == "grad":
+            node, (array,) = self._leaf(call.function), call.args
+            if array is None:
+                return [f"{node}.grad = None"]
+            hint = f"{self.leaves[id(call.function)]}_grad"
+            text = name(self._grad(array), hint, exactly=True)
+            return [f"{node}.grad = {text}{'.copy()' * self.copies}"]
+        if call.way == "held":
+            held = name(moved(call.result), "grad_before")
+            return [f"copyto({held}, {self._leaf(call.function)}.grad)"]
+        if call.way == "step":
+            return self._step(call)
+        args, options = moved(call.args), moved(call.options)
+        if call.way == "guard":
+            return [f"if {'not ' * call.result}{name(args[0], 'v')}: {self.miss}"]
+        results = arrays_in(moved(call.result))
+        text = written(call, args, options, results, name)
+        shapes = ", ".join(f"{x.shape} {x.dtype}" for x in results)
+        return [f"{text}  # {shapes}" if shapes else text]
+
+    def _step(self, call: Call) -> list[str]:
+        """Write an optimizer's step, that of plain gradient descent as the calls that it makes."""
+        optimizer, name = call.function, self.names.of
+        grads = self.memory.moved(call.args)
+        if not is_plain(optimizer):
+            return [f"{name(Step(optimizer, grads), 'optimizer_step')}()"]
+        this, lines = name(optimizer, "optimizer"), []
+        self.plain[this] = name(optimizer._groups, "groups")
+        pairs = [(p._data, g) for p, g in zip(optimizer.parameters, grads) if g is not None]
+        for dtype in dict.fromkeys(data.dtype for data, _ in pairs):
+            rate = name(np.zeros((), dtype), "lr")
+            lines.append(f"{rate}[()] = {this}._lr")
+            for data, g in [pair for pair in pairs if pair[0].dtype == dtype]:
+                x = name(data, "v")
+                slope = name(g, "grad") if isinstance(g, np.ndarray) else f"{self._leaf(g)}.grad"
+                if data.size > _SMALL:
+                    lines.append(f"{name(_subtract_product, 'descend')}({x}, {slope}, {rate})")
+                    continue
+                change = name(np.empty_like(data), "change")
+                lines.append(f"{name(np.multiply, 'multiply')}({slope}, {rate}, {change})")
+                lines.append(f"{name(np.subtract, 'subtract')}({x}, {change}, {x})")
+        return lines
+
+    def _result(self, returned: Any) -> str:
+        """Write what the program returns."""
+        kind, value = returned
+        if kind == "dict":
+            return "{" + ", ".join(f"{k!r}: {self._result(v)}" for k, v in value.items()) + "}"
+        if kind in ("tuple", "list"):
+            items = ", ".join(map(self._result, value))
+            return f"[{items}]" if kind == "list" else f"({items}{',' * bool(value)})"
+        if kind == "same":
+            return self.names.of(value, "same")
+        name = self.names.of(self.memory.moved(value), "result")
+        ways = {"tensor": f"tensor({name})", "array": f"{name}.copy()", "number": f"{name}.item()"}
+        return ways.get(kind, f"{name}[()]")
+
+
+def _is_bound(given: Any, copy: Array) -> bool:
+    """Whether an argument is read where it lies."""
+    return copy is (given._data if isinstance(given, Tensor) else given)
+
+
+class _Saved:
+    """Arrays and random streams as they were before a program began."""
+
+    def __init__(self, arrays: list[Array], streams: list[Any], grads: list[Any]) -> None:
+        self._pairs = [(array, array.copy()) for array in arrays]
+        self._streams, self._grads = streams, grads
+        self._states: list[Any] = []
+
+    def save(self) -> None:
+        for array, copy in self._pairs:
+            np.copyto(copy, array)
+        self._states = [state_of(stream) for stream in self._streams]
+
+    def undo(self, result: Any) -> Any:
+        for array, copy in self._pairs:
+            np.copyto(array, copy)
+        for stream, state in zip(self._streams, self._states):
+            fill(stream, state)
+        for node, grad in self._grads:
+            np.copyto(node.grad, grad)
+        return result
+
+
+def _tensor(array: Array) -> Tensor:
+    made = Tensor.__new__(Tensor)
+    made._data = array.copy()
+    made._data.setflags(write=False)
+    made._node = None
+    return made

@@ -1,0 +1,314 @@
+"""Recording: running a function on arrays that note every NumPy call that is made of them.
+
+The arrays are ordinary ones, so what is recorded is a real run. A call is noted with the very
+arrays that it read and wrote: doing it again, into the same memory, is the next run. Views need no
+note, since they are views of the same memory again.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..ops import products
+from ..ops.common import Array, number
+from .nesting import arrays_in, mapped, owner
+from .traced import Traced, TracedScalar, current, function_of, plain, stripped, traced
+
+new_array = np.array  # which, while something is recorded, is another
+Replaced: TypeAlias = list[tuple[Any, str, Any]]  # where, under which name, what stands meanwhile
+
+
+class Call:
+    """One noted call: `function(*args, **options)`, and where its result goes.
+
+    `way` says how to do it again: "out" with the result as its out argument, "copy" the argument
+    into the result, "into" the result copied from what it returns, "made" nothing but for the
+    memory, "constant" as copy but of what never changes, "done" for what it does to its arguments,
+    "draw" as into but always, "guard" that the argument is true, or not, as `result` says; "step",
+    "grad" and "held" are of optimizers and gradients.
+    """
+
+    __slots__ = ("args", "function", "name", "options", "reads", "result", "way", "writes")
+
+    def __init__(
+        self,
+        way: str,
+        function: Any,
+        args: tuple[Any, ...] = (),
+        options: dict[str, Any] | None = None,
+        result: Any = None,
+        reads: Iterable[int] = (),
+        writes: Iterable[int] = (),
+        name: str = "",
+    ) -> None:
+        self.way, self.function, self.args, self.options = way, function, args, options or {}
+        self.result, self.reads, self.writes = result, set(reads), set(writes)
+        self.name = (name or getattr(function, "__name__", "call")).strip("_")
+
+
+# Functions that tell of shapes and kinds and not of values; that write into their first argument;
+# that take `out`; and that make arrays out of what need be no array.
+_OF_SHAPES = {
+    np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.shares_memory,
+    np.may_share_memory, np.iscomplexobj, np.isrealobj,
+}  # fmt: skip
+_WRITERS = {np.copyto, np.put, np.put_along_axis, np.place, np.putmask, np.fill_diagonal}
+_WITH_OUT = {np.einsum, np.concatenate, np.stack, np.dot, np.take, np.clip, np.outer}
+_COPYING = {"astype", "copy", "flatten", "ravel", "reshape"}
+_MAKERS = (
+    "arange", "array", "asanyarray", "asarray", "ascontiguousarray", "asfortranarray", "empty",
+    "empty_like", "eye", "full", "full_like", "identity", "linspace", "ones", "ones_like", "tri",
+    "zeros", "zeros_like",
+)  # fmt: skip
+
+
+_KEEPING = {number.__wrapped__.__code__, products._short_ones.__wrapped__.__code__}
+
+
+class Recorder:
+    """What was called, and on which memory."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.made: dict[int, Any] = {}  # memory that came to be meanwhile, by identity
+        self.found: dict[int, Any] = {}  # memory from outside, in the order of its first use
+        self.constants: list[tuple[str, Any]] = []  # to be compared with those of another run
+        self.reason = ""  # why the run cannot be done again
+        self._unwritten: dict[int, tuple[Array, bytes | None]] = {}  # made, and what it held then
+
+    def cannot(self, reason: str) -> None:
+        """Note why the run cannot be done again."""
+        self.reason = self.reason or reason
+
+    def memory(self, array: Array) -> int:
+        """Return the identity of an array's memory."""
+        held = owner(array)
+        if id(held) not in self.made:
+            self.found.setdefault(id(held), held)
+        return id(held)
+
+    def knows(self, array: Array) -> bool:
+        """Whether an array's memory was met before."""
+        held = id(owner(array))
+        return held in self.made or held in self.found
+
+    def fresh(self, array: Array) -> Array:
+        """Take note of memory that came to be; return the array plain."""
+        held = owner(array)
+        self.made[id(held)] = held
+        return plain(array)
+
+    def note(
+        self, way: str, function: Any, args: Any, options: Any, result: Any, written: Any = (),
+        name: str = "",
+    ) -> None:  # fmt: skip
+        """Note a call; `written` are arrays beside its result that it writes into."""
+        reads = set(map(self.memory, arrays_in(args, options)))
+        writes = set(map(self.memory, arrays_in(written, result)))
+        self.check(reads - writes)
+        for memory in writes:
+            self._unwritten.pop(memory, None)
+        call = Call(way, function, args, options, result, reads, writes, name)
+        self.constants.append((call.name, _constants([args, options])))
+        self.calls.append(call)
+
+    def check(self, memories: Iterable[int]) -> None:
+        """Check that what is read was written by calls, not by somebody who was given it."""
+        for memory in memories:
+            array, held = self._unwritten.pop(memory, (None, None))
+            if array is not None and array.size and array.tobytes() != held:
+                self.cannot(f"an array of shape {array.shape} is filled where no recorder sees it")
+
+    def outcome(self, result: Any, note: Callable[[Any], None], name: str) -> Any:
+        """Return a call's result as traced arrays, and note the call if it made any memory."""
+        if isinstance(result, np.generic):
+            array = self.fresh(new_array(result))
+            note(array)
+            return traced(array, TracedScalar)
+        results = result if isinstance(result, (tuple, list)) else [result]
+        if not all(isinstance(array, np.ndarray) for array in results):
+            self.cannot(f"{name} gives Python objects")
+            return result
+        if not all(map(self.knows, results)):
+            note(mapped(result, self.fresh))
+        return mapped(result, traced)
+
+    def ufunc(self, ufunc: Any, method: str, inputs: Any, options: dict[str, Any]) -> Any:
+        """Do and note what a ufunc does."""
+        function, out = function_of(ufunc, method), options.pop("out", None)
+        given, settings = stripped(inputs), stripped(options)
+        list(map(self.memory, arrays_in(given, settings)))
+        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}_{method}"
+        if method == "at":
+            function(*given, **settings)
+            return self.note("done", function, given, settings, None, given[0], name)
+        if out is not None:
+            function(*given, **settings, out=stripped(out))
+            results = out if isinstance(out, tuple) else (out,)
+            self.note("out", function, given, settings, _one(stripped(results)), name=name)
+            if "where" in settings:  # what stays there is read
+                self.calls[-1].reads |= self.calls[-1].writes
+            return _one(results)
+        result = function(*given, **settings)
+        settings.pop("order", None)  # the result has it already
+        return self.outcome(
+            result, lambda made: self.note("out", function, given, settings, made, name=name), name
+        )
+
+    def function(self, function: Any, args: Any, options: dict[str, Any]) -> Any:
+        """Do and note what one of NumPy's functions does."""
+        out = options.pop("out", None)
+        given, settings = stripped(args), stripped(options)
+        list(map(self.memory, arrays_in(given, settings)))
+        if out is not None:
+            function(*given, **settings, out=stripped(out))
+            self.note("out", function, given, settings, stripped(out))
+            return out
+        result = function(*given, **settings)
+        if function in _WRITERS:
+            self.note("done", function, given, settings, None, given[0])
+        if function in _WRITERS or function in _OF_SHAPES:
+            return result
+        way = "out" if function in _WITH_OUT else "into"
+        return self.outcome(
+            result, lambda made: self.note(way, function, given, settings, made), function.__name__
+        )
+
+    def method(self, array: Array, name: str, args: Any, options: dict[str, Any]) -> Any:
+        """Do and note what a method does."""
+        function, out, given = getattr(np.ndarray, name), options.pop("out", None), (array, *args)
+        settings = stripped(options)
+        list(map(self.memory, arrays_in(given, settings)))
+        if out is not None:
+            function(*given, **settings, out=stripped(out))
+            self.note("out", function, given, settings, stripped(out))
+            return out
+        result = function(*given, **settings)
+        if result is None:  # as of sort and fill
+            return self.note("done", function, given, settings, None, array)
+        if name in _COPYING:
+            return self.outcome(result, lambda made: self.copy(array, made), name)
+        way = "out" if name == "dot" else "into"
+        return self.outcome(
+            result, lambda made: self.note(way, function, given, settings, made), name
+        )
+
+    def copy(self, source: Array, made: Array) -> None:
+        """Note that fresh memory was filled with what other memory holds."""
+        view = made.reshape(source.shape)
+        if owner(view) is owner(made):
+            self.note("copy", np.copyto, (source,), {}, view)
+        else:  # an order of its own
+            self.note("into", np.reshape, (source, made.shape), {}, made)
+
+    def item(self, array: Array, index: Any) -> Any:
+        """Take and note what is taken by an index."""
+        list(map(self.memory, arrays_in(array, index)))
+        result = array[index]
+        view = _view(array, index)
+
+        def note(made: Array) -> None:
+            if view is None:
+                self.note("into", np.ndarray.__getitem__, (array, index), {}, made)
+            else:  # a scalar, of which NumPy makes a copy
+                self.note("copy", np.copyto, (view,), {}, made)
+
+        return self.outcome(result, note, "indexing")
+
+    def set_item(self, array: Array, index: Any, value: Any) -> None:
+        """Note that an index was written to."""
+        view = _view(array, index)
+        if view is None:
+            self.note("done", np.ndarray.__setitem__, (array, index, value), {}, None, array)
+        else:
+            self.note("copy", np.copyto, (value,), {"casting": "unsafe"}, view)
+
+    def guard(self, array: Array, value: bool) -> None:
+        """Note that something was decided by an array's one value."""
+        self.note("guard", bool, (array,), {}, None)
+        self.calls[-1].result = value
+        self.constants.append(("if", value))
+
+    def make(self, function: Any, args: Any, options: dict[str, Any]) -> Any:
+        """Do and note what makes an array of anything."""
+        given, settings = stripped(args), stripped(options)
+        sources = arrays_in(given, settings)
+        list(map(self.memory, sources))
+        result, name = function(*given, **settings), function.__name__
+        if self.knows(result):  # as asarray of an array
+            same = [x for x in arrays_in(args) if isinstance(x, Traced) and result is stripped(x)]
+            return same[0] if same else traced(result)
+        made = self.fresh(result)
+        is_empty = name.startswith("empty")
+        if is_empty:
+            self.note("made", function, (), {}, made)
+        elif name.endswith("_like") or not sources:
+            self.constants.append((name, _constants([given, settings])))
+            self.note("constant", np.copyto, (self.fresh(made.copy()),), {}, made)
+        elif len(sources) == 1 and sources[0] is given[0]:
+            self.copy(sources[0], made)
+        else:
+            self.note("into", function, given, settings, made)
+        if is_empty or self.calls[-1].way == "constant":
+            self._unwritten[id(owner(made))] = made, None if is_empty else made.tobytes()
+        return traced(made)
+
+
+def _one(results: tuple[Any, ...]) -> Any:
+    return results[0] if len(results) == 1 else results
+
+
+def _view(array: Array, index: Any) -> Array | None:
+    """Return the part of an array that an index names, if that is a view."""
+    places = index if isinstance(index, tuple) else (index,)
+    if arrays_in(places):
+        return None
+    part = array[places if any(place is ... for place in places) else (*places, ...)]
+    return part if owner(part) is owner(array) else None
+
+
+def _constants(value: Any) -> Any:
+    """Return of nested arguments what can be compared: numbers as text, arrays by their kinds."""
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype
+    if isinstance(value, (tuple, list)):
+        return [type(value).__name__, *map(_constants, value)]
+    if isinstance(value, dict):
+        return {key: _constants(item) for key, item in value.items()}
+    return value if callable(value) else repr(value)
+
+
+def _is_of_numpy(frame: FrameType) -> bool:
+    return bool(frame.f_globals.get("__name__", "").startswith("numpy."))
+
+
+@contextmanager
+def recording(recorder: Recorder, replaced: Replaced) -> Iterator[None]:
+    """Let a recorder note what is called inside, with other things in place of some names."""
+
+    def noting(maker: Callable[..., Any]) -> Callable[..., Any]:
+        def make(*args: Any, **options: Any) -> Any:
+            recorder = current.get()
+            caller = sys._getframe(1)
+            # What is kept for later, and what NumPy makes for itself when it is imported.
+            if recorder is None or caller.f_code in _KEEPING or _is_of_numpy(caller):
+                return maker(*args, **options)
+            return recorder.make(maker, args, options)
+
+        return make
+
+    changes = [(np, name, noting(getattr(np, name))) for name in _MAKERS] + replaced
+    before = [(place, name, getattr(place, name)) for place, name, _ in changes]
+    token = current.set(recorder)
+    try:
+        for place, name, thing in changes:
+            setattr(place, name, thing)
+        yield
+    finally:
+        for place, name, thing in before:
+            setattr(place, name, thing)
+        current.reset(token)
