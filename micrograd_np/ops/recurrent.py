@@ -1,18 +1,19 @@
 """Recurrent networks: a whole sequence is one op, because its steps are too small to be ops.
 
-All have PyTorch's formulas and layouts: x is (steps, batch, features), the weights stack their
-gates as (gates * size, ...), `biases` are none or both the input's and the state's. What concerns
-all steps at once is done outside the loops: the products with the input, the derivatives of the
-gates, the gradients of the weights.
+All have PyTorch's formulas: x is (steps, batch, features), the weights stack their gates as
+(gates * size, ...), `biases` are none or both the input's and the state's. Inside, what belongs to
+a step lies as (rows, batch), where each gate is one piece of memory; a step sees x, 1 for the
+biases and the state as the rows of one matrix, so that its gates are one product. What concerns
+all steps at once is done outside the loops: the derivatives of the gates, the gradients of the
+weights. Values are views as (steps, batch, size).
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import cache
 
 import numpy as np
 
 from .common import Array, Result, jointly, number
-from .products import ones
 
 
 def rnn(
@@ -24,30 +25,31 @@ def rnn(
     nonlinearity: str = "tanh",
 ) -> Result:
     """h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu; the value has h after every step."""
-    states, pre = _start(x, hidden, weight_ih, weight_hh, biases)
-    recurrent = np.ascontiguousarray(weight_hh.T)
-    zero = number(0, pre.dtype)
-    for before, after, gate in zip(states, states[1:], pre):
-        gate += before.dot(recurrent)
+    memory, states = _start(x, hidden, weight_ih, biases)
+    weight = _side_by_side(weight_ih, weight_hh, biases)
+    zero = number(0, memory.dtype)
+    for before, after in zip(memory, states[1:]):
+        weight.dot(before, after)
         if nonlinearity == "tanh":
-            np.tanh(gate, out=after)
+            np.tanh(after, out=after)
         else:
-            np.maximum(gate, zero, out=after)
+            np.maximum(after, zero, out=after)
 
     def back(g: Array) -> Sequence[Callable[[], Array]]:
+        g = g.swapaxes(1, 2)
         slope: Array
         if nonlinearity == "tanh":
             slope = number(1, g.dtype) - states[1:] * states[1:]
         else:
             slope = (states[1:] > zero).astype(g.dtype)
-        carried = np.zeros_like(g[0])
-        for t in reversed(range(len(g))):
-            carried += g[t]
-            slope[t] *= carried
-            carried = slope[t].dot(weight_hh)
-        return _finish(x, states, weight_ih, slope, slope, [carried])
+        carried = np.zeros_like(slope[0])
+        for coming, to_gate in zip(g[::-1], slope[::-1]):
+            carried += coming
+            to_gate *= carried
+            weight_hh.T.dot(to_gate, carried)
+        return _finish(x, memory, weight_ih, slope, slope, [carried])
 
-    return states[1:], jointly(4 + len(biases), back)
+    return states[1:].swapaxes(1, 2), jointly(4 + len(biases), back)
 
 
 def gru(x: Array, hidden: Array, weight_ih: Array, weight_hh: Array, *biases: Array) -> Result:
@@ -56,50 +58,49 @@ def gru(x: Array, hidden: Array, weight_ih: Array, weight_hh: Array, *biases: Ar
     The gates r, z, n are stacked in this order: r and z = sigmoid(W_ih x + b_ih + W_hh h + b_hh),
     n = tanh(W_in x + b_in + r (W_hn h + b_hn)), h' = (1 - z) n + z h.
     """
-    size = hidden.shape[-1]
-    halves = _halves(3, size, np.result_type(x, weight_ih))
-    states, pre = _start(x, hidden, weight_ih, weight_hh, biases[:1], halves)
-    recurrent = np.ascontiguousarray((weight_hh * halves[:, None]).T)
-    shift = biases[1] * halves if biases else None
+    (steps, batch, features), size = x.shape, hidden.shape[-1]
+    memory, states = _start(x, hidden, weight_ih, biases)
+    half, two = number(0.5, memory.dtype), 2 * size
+    columns = [bias[two:, None] for bias in biases]
+    both = _side_by_side(weight_ih, weight_hh, biases)[:two] * half
+    from_input = np.concatenate([weight_ih[two:], *columns[:1]], axis=1)
+    from_state = np.concatenate([*columns[1:], weight_hh[two:]], axis=1)
+    gates = np.empty((steps, 3 * size, batch), memory.dtype, like=memory)
+    np.matmul(from_input, memory[:-1, : memory.shape[1] - size], out=gates[:, two:])
     candidates = np.empty_like(states[1:])  # W_hn h + b_hn
-    half = number(0.5, pre.dtype)
-    for before, after, gate, candidate in zip(states, states[1:], pre, candidates):
-        inner = before.dot(recurrent)
-        if shift is not None:
-            inner += shift
-        candidate[...] = inner[:, 2 * size :]
-        both, new = gate[:, : 2 * size], gate[:, 2 * size :]
-        both += inner[:, : 2 * size]
-        np.tanh(both, out=both)
-        both *= half
-        both += half
-        new += both[:, :size] * candidate
+    for t, gate in enumerate(gates):
+        sigmoids, new, after = gate[:two], gate[two:], states[t + 1]
+        both.dot(memory[t], sigmoids)
+        np.tanh(sigmoids, out=sigmoids)
+        sigmoids *= half
+        sigmoids += half
+        candidate = from_state.dot(memory[t, features:], candidates[t])
+        new += sigmoids[:size] * candidate
         np.tanh(new, out=new)
-        np.subtract(before, new, out=after)
-        after *= both[:, size:]
+        np.subtract(states[t], new, out=after)
+        after *= sigmoids[size:]
         after += new
 
     def back(g: Array) -> Sequence[Callable[[], Array]]:
-        one = number(1, g.dtype)
-        r, z, n = (pre[..., i * size : (i + 1) * size] for i in range(3))
+        g, one = g.swapaxes(1, 2), number(1, g.dtype)
+        r, z, n = _parts(gates, 3)
         through_n = (one - z) * (one - n * n)
         slopes = np.stack(  # of the state's products, each times the gradient of h'
             [through_n * candidates * r * (one - r), (states[:-1] - n) * z * (one - z),
-             through_n * r], axis=2
+             through_n * r], axis=1
         )  # fmt: skip
-        to_state = slopes.reshape(pre.shape)
-        carried = np.zeros_like(g[0])
-        for t in reversed(range(len(g))):
+        to_state = slopes.reshape(gates.shape)
+        carried = np.zeros_like(candidates[0])
+        for t in reversed(range(steps)):
             carried += g[t]
-            slopes[t] *= carried[:, None]
-            through_n[t] *= carried
+            for slope in (slopes[t], through_n[t]):
+                slope *= carried
             carried *= z[t]
-            carried += to_state[t].dot(weight_hh)
-        to_input = to_state.copy()
-        to_input[..., 2 * size :] = through_n
-        return _finish(x, states, weight_ih, to_input, to_state, [carried])
+            carried += weight_hh.T.dot(to_state[t])
+        to_input = np.concatenate([to_state[:, :two], through_n], axis=1)
+        return _finish(x, memory, weight_ih, to_input, to_state, [carried])
 
-    return states[1:], jointly(4 + len(biases), back)
+    return states[1:].swapaxes(1, 2), jointly(4 + len(biases), back)
 
 
 def lstm(
@@ -111,103 +112,126 @@ def lstm(
     tanh for g and sigmoid for the others. c' = f c + i g, h' = o tanh(c'). The value has h after
     every step and, behind them, c after the last.
     """
-    size = hidden.shape[-1]
-    halves = _halves(4, size, np.result_type(x, weight_ih), tanh=2)
-    memory, gates = _start(x, hidden, weight_ih, weight_hh, biases, halves, extra=1)
-    states = memory[:-1]
-    recurrent = np.ascontiguousarray((weight_hh * halves[:, None]).T)
-    factor = np.empty_like(gates[0])  # a row repeated is twice as fast as a row broadcast
-    factor[...] = halves
-    offset = number(1, gates.dtype) - factor
-    cells = np.empty_like(states)
-    cells[0] = cell
-    squashed = np.empty_like(states[1:])  # tanh(c')
+    (steps, batch, _), size = x.shape, hidden.shape[-1]
+    memory, states = _start(x, hidden, weight_ih, biases, extra=1)
+    # sigmoid(x) = tanh(x / 2) / 2 + 1 / 2, so all gates of a step are one call of tanh.
+    halves = np.full((4 * size, 1), 0.5, memory.dtype)
+    halves[2 * size : 3 * size] = 1
+    weight = _side_by_side(weight_ih, weight_hh, biases) * halves
+    factor = halves.repeat(batch, axis=1)  # a column that is broadcast takes four times as long
+    offset = number(1, memory.dtype) - factor
+    gates = np.empty((steps, 4 * size, batch), memory.dtype, like=memory)
+    cells = np.empty((steps + 1, size, batch), memory.dtype, like=memory)
+    np.copyto(cells[0], cell.T)
+    squashed = np.empty_like(cells[1:])  # tanh(c')
     for t, gate in enumerate(gates):
-        gate += states[t].dot(recurrent)
+        weight.dot(memory[t], gate)
         np.tanh(gate, out=gate)
         gate *= factor
         gate += offset
-        after = cells[t + 1]
-        np.multiply(gate[:, size : 2 * size], cells[t], out=after)
-        after += gate[:, :size] * gate[:, 2 * size : 3 * size]
-        np.tanh(after, out=squashed[t])
-        np.multiply(gate[:, 3 * size :], squashed[t], out=states[t + 1])
-    memory[-1] = cells[-1]
+        i, f, g, o = gate.reshape(4, size, batch)
+        after = np.multiply(f, cells[t], out=cells[t + 1])
+        after += i * g
+        np.multiply(o, np.tanh(after, out=squashed[t]), out=states[t + 1])
+    np.copyto(states[-1], cells[-1])
 
     def back(grads: Array) -> Sequence[Callable[[], Array]]:
-        one = number(1, grads.dtype)
-        i, f, g, o = (gates[..., k * size : (k + 1) * size] for k in range(4))
-        slopes = np.stack(  # of the gates, times the gradient of c' or, for o, of h'
-            [g * i * (one - i), cells[:-1] * f * (one - f), i * (one - g * g),
-             squashed * o * (one - o)], axis=2
-        )  # fmt: skip
-        to_gates = slopes.reshape(gates.shape)
-        to_cell = o * (one - squashed * squashed)
-        carried, carried_cell = np.zeros_like(grads[0]), grads[-1].copy()
-        for t in reversed(range(len(gates))):
+        grads = grads.swapaxes(1, 2)
+        slopes, to_cell = _lstm_slopes(gates, cells[:-1], squashed)
+        _, f, _, _ = _parts(gates, 4)
+        carried, carried_cell = np.zeros_like(cells[0]), grads[-1].copy()
+        for t in reversed(range(steps)):
             carried += grads[t]
             carried_cell += carried * to_cell[t]
-            slopes[t, :, :3] *= carried_cell[:, None]
-            slopes[t, :, 3] *= carried
-            carried = to_gates[t].dot(weight_hh)
+            *through_cell, through_o = slopes[t].reshape(4, size, batch)
+            for slope in through_cell:
+                slope *= carried_cell
+            through_o *= carried
+            weight_hh.T.dot(slopes[t], carried)
             carried_cell *= f[t]
-        return _finish(x, states, weight_ih, to_gates, to_gates, [carried, carried_cell])
+        return _finish(x, memory, weight_ih, slopes, slopes, [carried, carried_cell])
 
-    return memory[1:], jointly(5 + len(biases), back)
+    return states[1:].swapaxes(1, 2), jointly(5 + len(biases), back)
 
 
-def _halves(gates: int, size: int, dtype: Any, tanh: int = -1) -> Array:
-    """Return 1/2 for gates that are sigmoids and 1 for that which is a tanh.
-
-    sigmoid(x) = tanh(x / 2) / 2 + 1 / 2, so all gates of a step are one call of tanh.
-    """
-    halves = np.full((gates, size), 0.5, dtype)
-    halves[tanh] = 1
-    return halves.reshape(-1)
+def _lstm_slopes(gates: Array, cells: Array, squashed: Array) -> tuple[Array, Array]:
+    """Return the derivatives of c' (for o: of h') by what is in the gates, and of h' by c'."""
+    i, f, g, o = _parts(gates, 4)
+    one = number(1, gates.dtype)
+    slopes, to_cell = np.empty_like(gates), np.empty_like(squashed)
+    for slope, top, gate, other in zip(
+        (*_parts(slopes, 4), to_cell), (i, f, one, o, one), (i, f, g, o, squashed),
+        (g, cells, i, squashed, o),
+    ):  # fmt: skip
+        np.multiply(gate, gate, out=slope)  # the slope of a tanh is 1 - y y, of a sigmoid y - y y
+        np.subtract(top, slope, out=slope)
+        slope *= other
+    return slopes, to_cell
 
 
 def _start(
-    x: Array,
-    hidden: Array,
-    weight_ih: Array,
-    weight_hh: Array,
-    biases: tuple[Array, ...],
-    scale: Any = None,
-    extra: int = 0,
+    x: Array, hidden: Array, weight_ih: Array, biases: tuple[Array, ...], extra: int = 0
 ) -> tuple[Array, Array]:
-    """Return room for all states behind the first one, and what the input adds to the gates."""
+    """Return what each step sees, rows of x, 1 if there are biases and h, and the rows of h alone.
+
+    Behind the last step there is room for its state and for `extra` more.
+    """
     steps, batch, features = x.shape
     if not steps:
         raise ValueError(f"needs at least one step; received x of shape {x.shape}")
-    weight, bias = weight_ih, sum(biases) if biases else None
-    if scale is not None:
-        weight = weight_ih * scale[:, None]
-        bias = None if bias is None else bias * scale
-    pre = x.reshape(steps * batch, features).dot(weight.T)
-    if bias is not None:
-        pre += bias
-    states = np.empty((steps + 1 + extra, *hidden.shape), pre.dtype)
-    states[0] = hidden
-    return states, pre.reshape(steps, batch, len(weight_hh))
+    first = features + bool(biases)
+    shape = (steps + 1 + extra, first + hidden.shape[1], batch)
+    memory = np.empty(shape, np.result_type(x, weight_ih), like=x)
+    np.copyto(memory[:steps, :features], x.swapaxes(1, 2))
+    memory[:, features:first] = 1
+    np.copyto(memory[0, first:], hidden.T)
+    return memory, memory[:, first:]
+
+
+def _side_by_side(weight_ih: Array, weight_hh: Array, biases: tuple[Array, ...]) -> Array:
+    """Return one weight for all that a step sees."""
+    column = [(biases[0] + biases[1])[:, None]] if biases else []
+    return np.concatenate([weight_ih, *column, weight_hh], axis=1)
+
+
+def _parts(gates: Array, count: int) -> list[Array]:
+    """Return a view of each gate, (steps, size, batch)."""
+    size = gates.shape[1] // count
+    return [gates[:, k * size : (k + 1) * size] for k in range(count)]
 
 
 def _finish(
     x: Array,
-    states: Array,
+    memory: Array,
     weight_ih: Array,
     to_input: Array,
     to_state: Array,
     to_first: list[Array],
 ) -> Sequence[Callable[[], Array]]:
     """Return how to finish the gradients of x, the first states, the weights and the biases."""
-    inputs = to_input.reshape(-1, len(weight_ih))
-    products = to_state.reshape(-1, len(weight_ih))
-    summing = ones(len(inputs), inputs.dtype)
+    steps, batch, features = x.shape
+    first = memory.shape[1] - len(to_first[0])
+    inputs = _in_rows(to_input)
+
+    @cache
+    def to_weights() -> tuple[Array, Array]:
+        """Return the gradients of each weight, with its bias as one more column if there is one."""
+        seen = _in_rows(memory[:steps])
+        if to_state is to_input:
+            both = inputs.dot(seen.T)
+            return both[:, :first], both[:, features:]
+        return inputs.dot(seen[:first].T), _in_rows(to_state).dot(seen[features:].T)
+
     return (
-        lambda: inputs.dot(weight_ih).reshape(x.shape),
-        *(lambda first=first: first for first in to_first),
-        lambda: inputs.T.dot(x.reshape(len(inputs), x.shape[2])),
-        lambda: products.T.dot(states[:-1].reshape(len(products), states.shape[2])),
-        lambda: summing.dot(inputs),
-        lambda: summing.dot(products),
+        lambda: weight_ih.T.dot(inputs).reshape(features, steps, batch).transpose(1, 2, 0),
+        *(lambda state=state: state.T for state in to_first),
+        lambda: to_weights()[0][:, :features],
+        lambda: to_weights()[1][:, first - features :],
+        lambda: to_weights()[0][:, features],
+        lambda: to_weights()[1][:, 0],
     )
+
+
+def _in_rows(array: Array) -> Array:
+    """Make one matrix of the rows of all steps."""
+    return array.swapaxes(0, 1).reshape(array.shape[1], len(array) * array.shape[2])

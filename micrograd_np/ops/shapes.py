@@ -112,7 +112,7 @@ def getitem(x: Array, *, index: Any) -> Result:
     def to_x(g: Array) -> Array:
         if isinstance(parts, np.ndarray) and parts.dtype.kind != "b":
             return scatter_rows(x.shape, parts, g)
-        gradient = np.zeros(x.shape, g.dtype)
+        gradient = np.zeros_like(x, g.dtype)  # laid out as x: its op may lay out values otherwise
         arrays = [p for p in (parts if isinstance(parts, tuple) else (parts,)) if _is_array(p)]
         if any(array.dtype.kind != "b" for array in arrays):  # which may take an entry twice
             np.add.at(gradient, parts, g)
