@@ -202,7 +202,7 @@ def softplus(x: Array) -> Result:
     np.negative(value, value)
     np.exp(value, value)
     np.log1p(value, value)
-    value += np.maximum(x, number(0, x.dtype))
+    value += _limited(x, 0)
     return value, (lambda g: g * _sigmoid(x),)
 
 
@@ -212,14 +212,14 @@ def silu(x: Array) -> Result:
     Elfwing, Uchibe and Doya, "Sigmoid-weighted linear units" (2018).
     """
     x = floating(x)
-    gate = _sigmoid(x)
-    value = _finite(x, above=False)
+    gate, limits = _sigmoid(x), np.finfo(x.dtype)
+    value = _limited(x, limits.min)  # as 0 times an infinity shall be 0
     value *= gate
 
     def to_x(g: Array) -> Array:
         one = number(1, gate.dtype)
         slope = one - gate
-        slope *= _finite(x)
+        slope *= _limited(x, limits.min, limits.max)
         slope += one
         slope *= gate
         slope *= g
@@ -228,11 +228,9 @@ def silu(x: Array) -> Result:
     return value, (to_x,)
 
 
-def _finite(x: Array, above: bool = True) -> Array:
-    """Copy x with its infinities (the positive ones if `above`) limited: 0 times them is 0."""
-    limits = np.finfo(x.dtype)
-    value = np.asarray(np.maximum(x, number(limits.min, x.dtype)))
-    return np.minimum(value, number(limits.max, x.dtype), out=value) if above else value
+def _limited(x: Array, low: float = -math.inf, high: float = math.inf) -> Array:
+    """Limit floats to a range, in a quarter of the time of NumPy's maximum with one number."""
+    return np.asarray(x.clip(number(low, x.dtype), number(high, x.dtype)))
 
 
 def erf(x: Array) -> Result:
@@ -308,7 +306,7 @@ def gelu(x: Array, *, approximate: str = "none") -> Result:
     x = floating(x)
     one = number(1, x.dtype)
     # Beyond ±200 the probability is 0 or 1, and 0 times an infinity shall be 0.
-    value = np.asarray(np.maximum(x, number(-200, x.dtype)))
+    value = _limited(x, -200)
     if approximate == "none" and x.itemsize > 4:
         probability = _by_entry(math.erfc, value * number(-math.sqrt(0.5), x.dtype))
     else:
@@ -318,7 +316,7 @@ def gelu(x: Array, *, approximate: str = "none") -> Result:
     value *= probability
 
     def to_x(g: Array) -> Array:
-        near = np.clip(x, number(-200, x.dtype), number(200, x.dtype))
+        near = _limited(x, -200, 200)
         if approximate == "none":
             slope = _gaussian(near, 0.5, math.sqrt(0.5 / math.pi))
         else:
@@ -336,17 +334,17 @@ def gelu(x: Array, *, approximate: str = "none") -> Result:
 
 def relu(x: Array) -> Result:
     """max(x, 0); d/dx = 1 where x > 0, else 0 (also at 0)."""
-    value = np.maximum(x, number(0, x.dtype))
+    value = _limited(x, 0) if x.dtype.kind == "f" else np.maximum(x, number(0, x.dtype))
     return value, (lambda g: g * (value != 0),)  # which holds for NaN too
 
 
 def leaky_relu(x: Array, *, negative_slope: float = 0.01) -> Result:
     """max(x, 0) + negative_slope min(x, 0); d/dx = 1 where x > 0, else the slope (also at 0)."""
     x = floating(x)
-    slope, zero = scalar(negative_slope, x.dtype), number(0, x.dtype)
-    value = np.asarray(np.minimum(x, zero))
+    slope = scalar(negative_slope, x.dtype)
+    value = _limited(x, high=0)
     value *= slope
-    value += np.maximum(x, zero)
+    value += _limited(x, 0)
     return value, (lambda g: g * _one_or(slope, x > 0),)
 
 
@@ -356,12 +354,12 @@ def elu(x: Array, *, alpha: float = 1.0) -> Result:
     Clevert, Unterthiner and Hochreiter, "Exponential linear units" (2016).
     """
     x = floating(x)
-    scale, zero = scalar(alpha, x.dtype), number(0, x.dtype)
-    value = np.asarray(np.minimum(x, zero))
+    scale = scalar(alpha, x.dtype)
+    value = _limited(x, high=0)
     np.expm1(value, value)
     value *= scale
-    value += np.maximum(x, zero)
-    return value, (lambda g: g * np.exp(np.minimum(x, zero)) * _one_or(scale, x > 0),)
+    value += _limited(x, 0)
+    return value, (lambda g: g * np.exp(_limited(x, high=0)) * _one_or(scale, x > 0),)
 
 
 def _one_or(other: Array, condition: Array) -> Array:

@@ -81,29 +81,30 @@ def _scaled(
 
     def back(g: Array) -> Sequence[Callable[[], Array]]:
         g = _channels(g, batch_last) if by_channel else g.reshape(y.shape)
+        products = g * y
 
         def to_x() -> Array:
-            slope: Array = g * factors[0] if affine else g
+            # The weight of a channel is the same for a whole row, that of a layer norm for none.
+            scale = inverse * factors[0] if affine and by_channel else inverse
             if not depends:
-                return unfold(slope * inverse)
-            gradient = y * -_mean_of_products(slope, y)
-            gradient += slope
+                return unfold(g * scale)
+            weight = factors[0] if affine and not by_channel else None
+            gradient = y * -_mean(products, weight)
+            gradient += g if weight is None else g * weight
             if "mean" in depends:
-                gradient -= _mean(slope)
-            gradient *= inverse
+                gradient -= _mean(g, weight)
+            gradient *= scale
             return unfold(gradient)
 
-        letters = "ij,ij->i" if by_channel else "ij,ij->j"
-
-        def summed(g: Array) -> Array:
+        def summed(array: Array, shape: Shape) -> Array:
             summing = ones(g.shape[by_channel], g.dtype)
-            total: Array = g.dot(summing) if by_channel else summing.dot(g)
-            return total
+            total = array.dot(summing) if by_channel else summing.dot(array)
+            return total.reshape(shape)
 
         return (
             to_x,
-            lambda: np.einsum(letters, g, y).reshape(affine[0].shape),
-            lambda: summed(g).reshape(affine[1].shape),
+            lambda: summed(products, affine[0].shape),
+            lambda: summed(g, affine[1].shape),
         )
 
     return unfold(value), jointly(1 + len(affine), back)
@@ -127,9 +128,13 @@ def _has_batch_last(x: Array) -> bool:
     return x.strides[0] < x.strides[-1]
 
 
-def _mean(rows: Array) -> Array:
+def _mean(rows: Array, weight: Array | None = None) -> Array:
+    """Return the mean of each row, whose entries may be weighted."""
     count = rows.shape[1]
-    mean: Array = rows @ np.full((count, 1), 1 / max(count, 1), rows.dtype)
+    share = np.full((1, count), 1 / max(count, 1), rows.dtype)
+    if weight is not None:
+        share *= weight
+    mean: Array = rows @ share.T
     return mean
 
 
