@@ -19,26 +19,21 @@ def attention(
     `keep`, multiplied to the weights (dropout), broadcast to (batch, heads, n, m). Where all is
     masked the weights are 0.
     """
-    parts = projected if len(projected) == 3 else np.split(projected[0], 3, axis=-1)
-    query, key, value = (_split(floating(part), heads) for part in parts)
+    parts = 3 // len(projected)
+    query, key, value = (part for x in projected for part in _split(floating(x), heads, parts))
     scale = number(1 / math.sqrt(query.shape[-1]), query.dtype)
     weights = _weights(query, key, scale, mask)
     kept = weights if keep is None else weights * keep
 
     def back(g: Array) -> Sequence[Callable[[], Array]]:
-        g = _split(g, heads)
-        grads = [np.empty(part.shape, g.dtype) for part in parts]
-        if len(projected) == 1:
-            whole = np.empty(projected[0].shape, g.dtype)
-            grads = np.split(whole, 3, axis=-1)
-        to_query, to_key, to_value = (_split(grad, heads) for grad in grads)
+        (g,) = _split(g, heads)
+        grads = [np.empty(x.shape, g.dtype, like=g) for x in projected]
+        to_query, to_key, to_value = (part for x in grads for part in _split(x, heads, parts))
         np.matmul(kept.swapaxes(-1, -2), g, out=to_value)
         slope = _slope(g @ _turned(value), weights, keep)
         slope *= scale
         np.matmul(slope, key, out=to_query)
         np.matmul(slope.swapaxes(-1, -2), query, out=to_key)
-        if len(projected) == 1:
-            return (lambda: whole,)
         return tuple(lambda grad=grad: grad for grad in grads)
 
     return _merge(kept @ value), jointly(len(projected), back)
@@ -46,7 +41,7 @@ def attention(
 
 def attention_weights(query: Array, key: Array, *, heads: int, mask: Array | None = None) -> Result:
     """softmax(q k^T / sqrt(d) + mask), (batch, heads, n, m): the weights of `attention`."""
-    q, k = _split(floating(query), heads), _split(floating(key), heads)
+    (q,), (k,) = _split(floating(query), heads), _split(floating(key), heads)
     scale = number(1 / math.sqrt(q.shape[-1]), q.dtype)
     weights = _weights(q, k, scale, mask)
 
@@ -84,9 +79,10 @@ def _turned(x: Array) -> Array:
     return np.ascontiguousarray(x.swapaxes(-1, -2))
 
 
-def _split(x: Array, heads: int) -> Array:
-    """Return a view (batch, heads, n, width / heads)."""
-    return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads).swapaxes(1, 2)
+def _split(x: Array, heads: int, parts: int = 1) -> Array:
+    """Return views (batch, heads, n, depth) of the parts that lie side by side in the width."""
+    batch, n, width = x.shape
+    return x.reshape(batch, n, parts, heads, width // heads // parts).transpose(2, 0, 3, 1, 4)
 
 
 def _merge(x: Array) -> Array:
