@@ -7,7 +7,7 @@ channels, ...), so that what comes next finds the order it wants.
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,45 +74,48 @@ def _convolution(
     # So many images at once that what the windows see of them takes little memory.
     each = channels * len(looks) * math.prod(counts) * dtype.itemsize
     count = max(1, min(batch, _AT_ONCE // max(each, 1)))
-    parts = [slice(start, min(start + count, batch)) for start in range(0, batch, count)]
+    parts = [slice(start, min(start + count, batch)) for start in range(0, max(batch, 1), count)]
 
     def columns(part: slice) -> Array:
         """Return what each place of the window sees, as one matrix for each group."""
         inner = np.moveaxis(images[part], 0, -1)
-        memory = np.zeros((channels, *padded, inner.shape[-1]), dtype)
+        memory = np.zeros((channels, *padded, inner.shape[-1]), dtype, like=x)
         memory[middle] = inner
-        seen = np.empty((channels, len(looks), *counts, inner.shape[-1]), dtype)
+        stacked = np.empty((channels, len(looks), *counts, inner.shape[-1]), dtype, like=x)
         for i, look in enumerate(looks):
-            seen[:, i] = memory[look]
-        return seen.reshape(groups, channels // groups * len(looks), -1)
+            stacked[:, i] = memory[look]
+        return stacked.reshape(groups, channels // groups * len(looks), -1)
+
+    kept = [columns(part) for part in parts] if len(parts) == 1 else None
+
+    def seen() -> Iterable[Array]:
+        """Return the columns of each part: those of one part are kept for the way back."""
+        return kept or map(columns, parts)
 
     def rows(g: Array, part: slice) -> Array:
         """Return g as one matrix for each group."""
         inner = np.moveaxis(_batch(g, axes)[part], 0, -1)
         return inner.reshape(groups, outputs // groups, -1)
 
-    value = np.empty((outputs, *counts, batch), dtype)
-    for part in parts:
-        products = np.matmul(kernels, columns(part))
-        value[..., part] = products.reshape(outputs, *counts, -1)
+    value = _joined([np.matmul(kernels, each).reshape(outputs, *counts, -1) for each in seen()])
     if bias:
         value += bias[0].reshape(-1, *[1] * (axes + 1))
 
     def to_x(g: Array) -> Array:
-        gradient = np.empty((channels, *lengths, batch), g.dtype)
+        gradients = []
         for part in parts:
             products = np.matmul(kernels.swapaxes(1, 2), rows(g, part))
             products = products.reshape(channels, len(looks), *counts, -1)
-            memory = np.zeros((channels, *padded, products.shape[-1]), g.dtype)
+            memory = np.zeros((channels, *padded, products.shape[-1]), g.dtype, like=g)
             for i, look in enumerate(looks):
                 memory[look] += products[:, i]
-            gradient[..., part] = memory[middle]
-        return np.moveaxis(gradient, -1, 0).reshape(x.shape)
+            gradients.append(memory[middle])
+        return np.moveaxis(_joined(gradients), -1, 0).reshape(x.shape)
 
     def to_weight(g: Array) -> Array:
         gradient = np.zeros((groups, kernels.shape[2], outputs // groups), g.dtype)
-        for part in parts:  # the other way round it takes twice the time
-            gradient += np.matmul(columns(part), rows(g, part).swapaxes(1, 2))
+        for part, each in zip(parts, seen()):  # the other way round it takes twice the time
+            gradient += np.matmul(each, rows(g, part).swapaxes(1, 2))
         return gradient.swapaxes(1, 2).reshape(weight.shape)
 
     def to_bias(g: Array) -> Array:
@@ -123,6 +126,11 @@ def _convolution(
     result = np.moveaxis(value, -1, 0)
     rules = (to_x, to_weight, to_bias)[: 2 + len(bias)]
     return result if x.ndim == images.ndim else result[0], rules
+
+
+def _joined(parts: list[Array]) -> Array:
+    """Join the parts of a batch, which is the last axis."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
 def max_pool2d(x: Array, *, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Result:
@@ -191,7 +199,7 @@ def _pooling(
     middle: Any = (..., *(slice(pad, pad + n) for pad, n in zip(pads, x.shape[-2:])))
     if any(pads):
         lengths = [n + 2 * pad for pad, n in zip(pads, x.shape[-2:])]
-        padded = np.full((*x.shape[:-2], *lengths), filling, x.dtype)
+        padded = np.full((*x.shape[:-2], *lengths), filling, x.dtype, like=x)
         padded[middle] = x
     else:
         padded = x

@@ -98,7 +98,7 @@ def _scaled(
 
         def summed(array: Array, shape: Shape) -> Array:
             summing = ones(g.shape[by_channel], g.dtype)
-            total = array.dot(summing) if by_channel else summing.dot(array)
+            total: Array = array.dot(summing) if by_channel else summing.dot(array)
             return total.reshape(shape)
 
         return (
