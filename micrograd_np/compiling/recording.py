@@ -173,6 +173,8 @@ class Recorder:
             self.note("done", function, given, settings, None, given[0])
         if function in _WRITERS or function in _OF_SHAPES:
             return result
+        if any(result is x for x in given[1:]):  # given as out
+            self.note("done", function, given, settings, None, result)
         way = "out" if function in _WITH_OUT else "into"
         return self.outcome(
             result, lambda made: self.note(way, function, given, settings, made), function.__name__
@@ -180,16 +182,21 @@ class Recorder:
 
     def method(self, array: Array, name: str, args: Any, options: dict[str, Any]) -> Any:
         """Do and note what a method does."""
-        function, out, given = getattr(np.ndarray, name), options.pop("out", None), (array, *args)
+        function, out = getattr(np.ndarray, name), options.pop("out", None)
+        if name == "dot" and len(args) == 2:
+            *args, out = args
+        given = (array, *args)
         settings = stripped(options)
         list(map(self.memory, arrays_in(given, settings)))
         if out is not None:
             function(*given, **settings, out=stripped(out))
             self.note("out", function, given, settings, stripped(out))
-            return out
+            return traced(out)
         result = function(*given, **settings)
         if result is None:  # as of sort and fill
             return self.note("done", function, given, settings, None, array)
+        if any(result is x for x in args):  # given as out
+            self.note("done", function, given, settings, None, result)
         if name in _COPYING:
             return self.outcome(result, lambda made: self.copy(array, made), name)
         way = "out" if name == "dot" else "into"
@@ -235,6 +242,7 @@ class Recorder:
 
     def make(self, function: Any, args: Any, options: dict[str, Any]) -> Any:
         """Do and note what makes an array of anything."""
+        options.pop("like", None)  # arrays are plain while they are made
         given, settings = stripped(args), stripped(options)
         sources = arrays_in(given, settings)
         list(map(self.memory, sources))
