@@ -7,12 +7,15 @@ from threading import Lock, RLock
 from typing import Any
 
 from .. import tensor
-from .program import HELD, MISS, Program, build
-from .runs import Run, Traits, described, difference, handed_over
+from .comparing import Traits, difference
+from .program import FAILED, HELD, MISS, Program, build
+from .results import described, handed_over, without_graph
+from .runs import Run
 from .traced import current
 
 _MOST_PROGRAMS = 8  # that are kept
 _MOST_RUNS = 60  # that are recorded
+_MOST_KINDS = 1000  # of arguments that are told apart
 _recording = RLock()  # what is replaced meanwhile is there once
 _result_of = tensor.result_of
 
@@ -85,10 +88,10 @@ class Compiled:
         self._busy = Lock()
         self.reason = ""
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
+    def __call__(self, /, *args: Any, **options: Any) -> Any:
         # Somebody who watches every op, or another call under way, which uses the same memory.
         if tensor.result_of is not _result_of or not self._busy.acquire(False):
-            return self._function(*args, **options)
+            return without_graph(self._function(*args, **options), self.reason)
         try:
             names = (len(args), *options)
             for kind, program in self._programs:
@@ -98,11 +101,17 @@ class Compiled:
                         self._copies = True
                         self._programs.clear()
                         break
+                    if result is FAILED:
+                        self._give_up("a call raises an exception")
+                        break
                     if result is not MISS:
                         return result
-            return self._called(names, args, options)
+            return without_graph(self._called(names, args, options), self.reason)
         finally:
             self._busy.release()
+
+    def __reduce__(self) -> Any:
+        return Compiled, (self._function,)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -115,23 +124,23 @@ class Compiled:
         """Call the function itself, and record the call unless it is the first of its kind."""
         kind = (*names, *map(_kind, args), *map(_kind, options.values()))
         if self.reason or current.get() or kind not in self._met:
-            self._met.add(kind)  # what is made once and kept is there next time
+            if len(self._met) < _MOST_KINDS:
+                self._met.add(kind)  # what is made once and kept is there next time
             return self._function(*args, **options)
         with _recording:
-            last = self._waiting[-1] if self._waiting else None
+            last = self._waiting[-1].arguments if self._waiting else {}
             run = Run(self._function, args, options, last)
         returned = described(run.result, run.recorder)
         result, run.result = handed_over(run.result), None
-        reason = run.recorder.reason or self._taken(names, run, returned)
-        if reason:
-            self.reason = reason
-            self._programs, self._waiting = [], []
-            warnings.warn(
-                f"{getattr(self._function, '__name__', type(self._function).__name__)} is not "
-                f"compiled and runs as it is: {reason}",
-                stacklevel=3,
-            )
+        if reason := run.recorder.reason or self._taken(names, run, returned):
+            self._give_up(reason)
         return result
+
+    def _give_up(self, reason: str) -> None:
+        """Run the function as it is from now on, and say why."""
+        self.reason, self._programs, self._waiting = reason, [], []
+        name = getattr(self._function, "__name__", type(self._function).__name__)
+        warnings.warn(f"{name} is not compiled and runs as it is: {reason}", stacklevel=4)
 
     def _taken(self, names: Any, run: Run, returned: Any) -> str:
         """Make a program of a run if it is the second of its kind; return why that cannot be."""
@@ -146,7 +155,10 @@ class Compiled:
             return ""
         if reason := difference(before[0], traits):
             return reason
-        program = build(run, returned, self._copies)
+        try:
+            program = build(run, returned, self._copies)
+        except Exception as error:  # rather none than a wrong one
+            return f"its calls cannot be written down ({type(error).__name__}: {error})"
         program.hand_over()
         self._programs = [(names, program), *self._programs[: _MOST_PROGRAMS - 1]]
         return run.recorder.reason

@@ -79,7 +79,7 @@ class Memory:
         """Give every memory its place, in the order in which it is first used."""
         roots = {self._of(memory) for memory in apart}
         free: list[Array] = []
-        held: dict[int, Array] = {}  # by the memory that lies there
+        held: dict[int, list[Array]] = {}  # by the call that needs them last
         for i, call in enumerate(calls):
             for memory in sorted(map(self._of, call.reads | call.writes)):
                 if memory not in movable or memory in self._places:
@@ -91,10 +91,9 @@ class Memory:
                     fitting = [r for r in free if size <= r.size <= 2 * size + 1024]
                     room = min(fitting, key=len) if fitting else _room(size)
                     free = [r for r in free if r is not room]
-                    held[memory] = room
+                    held.setdefault(last[memory], []).append(room)
                 self._places[memory] = room, 0
-            for memory in [m for m in held if last[m] <= i]:
-                free.append(held.pop(memory))
+            free += held.pop(i, [])
 
     def moved(self, value: Any) -> Any:
         """Return nested arguments with every array in its place."""
@@ -145,8 +144,10 @@ def needed(calls: Iterable[Call], kept: set[int]) -> list[Call]:
     for call in reversed(calls):
         if call.way == "copy" and _is_of_itself(call):
             continue
-        if call.way in ("guard", "draw", "step", "grad") or call.writes & live:
-            if call.way in ("copy", "into", "out", "constant", "held") and _is_whole(call):
+        if call.way in ("guard", "draw", "unsure", "step", "grad") or call.writes & live:
+            if call.way in ("copy", "into", "unsure", "out", "constant", "held") and _is_whole(
+                call
+            ):
                 live -= call.writes - call.reads
             live |= call.reads
             is_same_always = call.way == "constant" and all(writers[m] == 1 for m in call.writes)

@@ -13,7 +13,7 @@ from ..tape import error_state, recording, silence
 from ..tensor import Tensor
 from .memory import Memory, needed
 from .nesting import arrays_in, owner
-from .reaching import Check
+from .reaching import VALUES, Check
 from .recording import Call
 from .runs import Run
 from .steps import Step, is_plain
@@ -21,6 +21,11 @@ from .writing import Names, unless, written
 
 MISS = object()  # what a program returns that does not fit
 HELD = object()  # and one whose gradients somebody holds
+FAILED = object()  # and one in which an exception was raised
+_TAKEN = (
+    "made", "make", "most", "program", "repr", "changed", "token", "value", "zip", "Exception",
+    "AttributeError", "IndexError", "KeyError", "ValueError",
+)  # fmt: skip
 _SMALL = 2**15  # entries, up to which an array and what is made of it are in the cache
 
 
@@ -34,9 +39,8 @@ class Program(NamedTuple):
     most: list[int]  # how many there are if nobody else holds them
 
     def hand_over(self) -> None:
-        """Take the references that there are for all that there will be, but for one by a leaf."""
-        counts = self.references()
-        self.most[:] = [count + (i % 2 == 0) for i, count in enumerate(counts)]
+        """Take the references that there are for all that there will be."""
+        self.most[:] = self.references()
 
 
 def build(run: Run, returned: Any, copies: bool) -> Program:
@@ -85,14 +89,14 @@ class _Writer:
     def program(self) -> Program:
         name = self.names.of
         fixed = {
-            "MISS": MISS, "HELD": HELD, "copyto": np.copyto, "tensor": _tensor, "type": type,
-            "set_errors": error_state.set, "reset_errors": error_state.reset, "silence": silence,
-            "is_recording": recording.get, "references": sys.getrefcount,
+            "MISS": MISS, "HELD": HELD, "FAILED": FAILED, "copyto": np.copyto, "fill": _fill,
+            "tensor": _tensor, "type": type, "set_errors": error_state.set, "silence": silence,
+            "reset_errors": error_state.reset, "is_recording": recording.get,
+            "references": sys.getrefcount, "DiffersError": _DiffersError,
         }  # fmt: skip
-        self.names.values |= fixed
+        self.names.values |= fixed | dict.fromkeys(_TAKEN)
         before = self._saving()
-        body = [line for call in self.memory.calls for line in self._lines(call)]
-        result = self._result(self.returned)
+        body, result = self._body(), self._result(self.returned)
         copies = [
             f"copyto({name(copy, x)}, {x}{'._data' * isinstance(given, Tensor)})"
             for x, given, copy in self.run.inputs
@@ -105,16 +109,32 @@ class _Writer:
                 f"{this}.weight_decay",
                 f"{this}._groups is not {groups}",
             ]
-        lines = [f"def {self._head()}:", *unless(checks, "MISS")]
+        lines = [f"def {self._head()}:", "    try:"]
+        lines += [f"    {line}" for line in unless(checks, "MISS")]
+        lines += ["    except (AttributeError, IndexError, KeyError, ValueError):"]
+        lines += ["        return MISS"]
         handed = [] if self.copies else self._handed_out()
         lines += unless([f"{n} > most[{i}]" for i, n in enumerate(handed)], "HELD")
-        lines += [*before, "    token = set_errors(silence)", "    try:"]
+        lines += [*before, "    changed = False", "    token = set_errors(silence)", "    try:"]
         lines += [f"        {line}" for line in copies + body] or ["        pass"]
+        lines += ["    except DiffersError:", f"        {self.miss}", "    except Exception:"]
+        lines += ["        if changed: raise", f"        {self.miss.replace('MISS', 'FAILED')}"]
         lines += ["    finally:", "        reset_errors(token)", f"    return {result}"]
         return self._made("\n".join(lines), handed)
 
+    def _body(self) -> list[str]:
+        """Write the calls, and where they begin to change what others see."""
+        lines, is_changing = [], False
+        for call in self.memory.calls:
+            if call.way in ("grad", "step") and not is_changing:
+                lines.append("changed = True")
+                is_changing = True
+            lines += self._lines(call)
+        return lines
+
     def _made(self, source: str, handed: list[str]) -> Program:
-        given = {n: v for n, v in self.names.values.items() if n not in self.run.arguments}
+        taken = {*self.run.arguments, *_TAKEN}
+        given = {name: value for name, value in self.names.values.items() if name not in taken}
         lines = [*source.split("\n"), f"return program, lambda: [{', '.join(handed)}]"]
         whole = "\n    ".join([f"def make(most, {', '.join(given)}):", *lines])
         space: dict[str, Any] = {}
@@ -130,13 +150,16 @@ class _Writer:
 
     def _handed_out(self) -> list[str]:
         """Write how many hold each gradient that is handed out, or a view of it."""
-        found = []
+        found, name = [], self.names.of
         for call in self.memory.calls:
             if call.way == "grad" and call.args[0] is not None:
-                array = self._grad(call.args[0])
+                array, leaf = self._grad(call.args[0]), self._leaf(call.function)
                 hint = f"{self.leaves[id(call.function)]}_grad"
-                found += [(array, hint), (owner(array), f"{hint}_memory")]
-        return [f"references({self.names.of(x, hint, exactly=True)})" for x, hint in found]
+                grad = name(array, hint, exactly=True)
+                memory = name(owner(array), f"{hint}_memory", exactly=True)
+                found.append(f"references({grad}) - ({leaf}.grad is {grad})")
+                found.append(f"references({memory})")
+        return found
 
     def _leaf(self, node: Any) -> str:
         return self.names.of(node, f"{self.leaves[id(node)]}_leaf")
@@ -181,26 +204,34 @@ class _Writer:
         if check.way == "len":
             return f"len({place}) != {check.value}"
         now = {
+            "attribute": f"{place}.{check.key}",
             "cell": f"{place}.cell_contents", "data": f"{place}._data", "node": f"{place}._node"
         }  # fmt: skip
-        return self._differs(now.get(check.way, f"{place}[{check.key!r}]"), check.value)
+        is_plain_key = type(check.key) in (str, int, type(None))
+        key = repr(check.key) if is_plain_key else self.names.of(check.key, "key")
+        return self._differs(now.get(check.way, f"{place}[{key}]"), check.value)
 
     def _differs(self, now: str, value: Any) -> str:
-        if value is None or isinstance(value, bool):
-            return f"{now} is not {value}"
-        if isinstance(value, (int, float, complex, str, bytes)):
-            return f"{now} != {self.names.of(value, 'number')}"
-        return f"{now} is not {self.names.of(value, 'thing', exactly=True)}"
+        name = self.names.of
+        if value is None or isinstance(value, bool) or not isinstance(value, VALUES):
+            return f"{now} is not {name(value, 'thing', exactly=True)}"
+        if value == 0 or value != value:  # of which there are several that are equal, or none
+            return f"repr({now}) != {repr(value)!r}"
+        return f"{now} != {name(value, 'number')} or type({now}) is not {name(type(value), 'kind')}"
 
     # What has to be undone when it turns out within the program that it does not fit
 
     def _saving(self) -> list[str]:
         """Write what to save for that, and set how to miss then."""
         calls = self.memory.calls
-        last = max([i for i, call in enumerate(calls) if call.way == "guard"], default=-1)
+        unsure = ("guard", "unsure")
+        last = max([i for i, call in enumerate(calls) if call.way in unsure], default=-1)
         before = calls[: last + 1]
         if any(call.way in ("step", "grad") for call in before):
             self.run.recorder.cannot("it decides by values after backward")
+        # Whatever comes before others see a change is undone if there is an exception, too.
+        ends = [i for i, call in enumerate(calls) if call.way in ("grad", "step")]
+        before = calls[: min(ends, default=len(calls))]
         found = self.run.recorder.found
         arrays = [found[m] for m in {m for c in before for m in c.writes} if m in found]
         streams = {id(s): s for c in before if c.way == "draw" for s in [c.function.__self__]}
@@ -263,7 +294,8 @@ class _Writer:
         """Write what the program returns."""
         kind, value = returned
         if kind == "dict":
-            return "{" + ", ".join(f"{k!r}: {self._result(v)}" for k, v in value.items()) + "}"
+            pairs = [f"{self.names.of(k, 'key')}: {self._result(v)}" for k, v in value.items()]
+            return "{" + ", ".join(pairs) + "}"
         if kind in ("tuple", "list"):
             items = ", ".join(map(self._result, value))
             return f"[{items}]" if kind == "list" else f"({items}{',' * bool(value)})"
@@ -272,6 +304,17 @@ class _Writer:
         name = self.names.of(self.memory.moved(value), "result")
         ways = {"tensor": f"tensor({name})", "array": f"{name}.copy()", "number": f"{name}.item()"}
         return ways.get(kind, f"{name}[()]")
+
+
+class _DiffersError(Exception):
+    """The shape or dtype of an array is not what it was."""
+
+
+def _fill(made: Array, value: Any) -> None:
+    """Take over what a call gives if it is what it was."""
+    if np.shape(value) != made.shape or value.dtype != made.dtype:
+        raise _DiffersError
+    np.copyto(made, value)
 
 
 def _is_bound(given: Any, copy: Array) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeAlias
+from zlib import crc32
 
 import numpy as np
 
@@ -26,7 +27,8 @@ class Call:
     """One noted call: `function(*args, **options)`, and where its result goes.
 
     `way` says how to do it again: "out" with the result as its out argument, "copy" the argument
-    into the result, "into" the result copied from what it returns, "made" nothing but for the
+    into the result, "into" the result copied from what it returns, "unsure" as into if that has
+    the shape and dtype that it had, "made" nothing but for the
     memory, "constant" as copy but of what never changes, "done" for what it does to its arguments,
     "draw" as into but always, "guard" that the argument is true, or not, as `result` says; "step",
     "grad" and "held" are of optimizers and gradients.
@@ -51,21 +53,29 @@ class Call:
 
 
 # Functions that tell of shapes and kinds and not of values; that write into their first argument;
-# that take `out`; and that make arrays out of what need be no array.
+# that take `out`; whose results have shapes that no values decide; and that make arrays out of what
+# need be no array.
 _OF_SHAPES = {
     np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.shares_memory,
     np.may_share_memory, np.iscomplexobj, np.isrealobj,
 }  # fmt: skip
 _WRITERS = {np.copyto, np.put, np.put_along_axis, np.place, np.putmask, np.fill_diagonal}
-_WITH_OUT = {np.einsum, np.concatenate, np.stack, np.dot, np.take, np.clip, np.outer}
+_WITH_OUT = {np.einsum, np.concatenate, np.stack, np.dot, np.outer}
+_STEADY = {
+    np.all, np.amax, np.amin, np.any, np.argmax, np.argmin, np.argsort, np.average, np.clip,
+    np.cross, np.cumsum, np.diff, np.einsum, np.flip, np.inner, np.kron, np.linalg.norm, np.max,
+    np.mean, np.median, np.min, np.ndarray.__getitem__, np.pad, np.prod, np.roll, np.sort, np.std,
+    np.sum, np.take, np.take_along_axis, np.tensordot, np.tile, np.trace, np.tril, np.triu, np.var,
+    np.vdot,
+}  # fmt: skip
+_UNSTEADY = {"nonzero", "compress", "repeat"}  # methods
 _COPYING = {"astype", "copy", "flatten", "ravel", "reshape"}
+_PLACING = {"reshape", "swapaxes", "transpose", "repeat", "diagonal", "resize"}  # by integers
 _MAKERS = (
     "arange", "array", "asanyarray", "asarray", "ascontiguousarray", "asfortranarray", "empty",
     "empty_like", "eye", "full", "full_like", "identity", "linspace", "ones", "ones_like", "tri",
     "zeros", "zeros_like",
 )  # fmt: skip
-
-
 _KEEPING = {number.__wrapped__.__code__, products._short_ones.__wrapped__.__code__}
 
 
@@ -78,7 +88,7 @@ class Recorder:
         self.found: dict[int, Any] = {}  # memory from outside, in the order of its first use
         self.constants: list[tuple[str, Any]] = []  # to be compared with those of another run
         self.reason = ""  # why the run cannot be done again
-        self._unwritten: dict[int, tuple[Array, bytes | None]] = {}  # made, and what it held then
+        self.marks: dict[int, int | None] = {}  # what memory held when it was last written
 
     def cannot(self, reason: str) -> None:
         """Note why the run cannot be done again."""
@@ -87,8 +97,9 @@ class Recorder:
     def memory(self, array: Array) -> int:
         """Return the identity of an array's memory."""
         held = owner(array)
-        if id(held) not in self.made:
-            self.found.setdefault(id(held), held)
+        if id(held) not in self.made and id(held) not in self.found:
+            self.found[id(held)] = held
+            self.marks[id(held)] = _mark(held)
         return id(held)
 
     def knows(self, array: Array) -> bool:
@@ -100,6 +111,9 @@ class Recorder:
         """Take note of memory that came to be; return the array plain."""
         held = owner(array)
         self.made[id(held)] = held
+        self.marks[id(held)] = _mark(held)
+        if array.dtype.hasobject:
+            self.cannot("it makes an array of Python objects")
         return plain(array)
 
     def note(
@@ -110,18 +124,24 @@ class Recorder:
         reads = set(map(self.memory, arrays_in(args, options)))
         writes = set(map(self.memory, arrays_in(written, result)))
         self.check(reads - writes)
-        for memory in writes:
-            self._unwritten.pop(memory, None)
+        self.mark(writes)
         call = Call(way, function, args, options, result, reads, writes, name)
         self.constants.append((call.name, _constants([args, options])))
         self.calls.append(call)
 
-    def check(self, memories: Iterable[int]) -> None:
-        """Check that what is read was written by calls, not by somebody who was given it."""
+    def mark(self, memories: Iterable[int]) -> None:
+        """Take note of what memory holds now that a call has written into it."""
         for memory in memories:
-            array, held = self._unwritten.pop(memory, (None, None))
-            if array is not None and array.size and array.tobytes() != held:
-                self.cannot(f"an array of shape {array.shape} is filled where no recorder sees it")
+            self.marks[memory] = _mark(self.made.get(memory, self.found.get(memory)))
+
+    def check(self, memories: Iterable[int]) -> None:
+        """Check that what is read was written by calls, not by somebody whom no recorder sees."""
+        for memory in memories:
+            held = self.made.get(memory, self.found.get(memory))
+            if self.marks[memory] is None or self.marks[memory] != _mark(held):
+                shape = getattr(held, "shape", "?")
+                if getattr(held, "size", 1):
+                    self.cannot(f"an array of shape {shape} is filled where no recorder sees it")
 
     def outcome(self, result: Any, note: Callable[[Any], None], name: str) -> Any:
         """Return a call's result as traced arrays, and note the call if it made any memory."""
@@ -153,8 +173,14 @@ class Recorder:
             if "where" in settings:  # what stays there is read
                 self.calls[-1].reads |= self.calls[-1].writes
             return _one(results)
+        if ufunc is np.power and not settings and all(map(_is_scalar, inputs)):
+            function = _scalar_power  # which rounds otherwise than the power of arrays
         result = function(*given, **settings)
         settings.pop("order", None)  # the result has it already
+        if function is _scalar_power:
+            return self.outcome(
+                result, lambda made: self.note("into", function, given, {}, made), "power"
+            )
         return self.outcome(
             result, lambda made: self.note("out", function, given, settings, made, name=name), name
         )
@@ -163,21 +189,29 @@ class Recorder:
         """Do and note what one of NumPy's functions does."""
         out = options.pop("out", None)
         given, settings = stripped(args), stripped(options)
-        list(map(self.memory, arrays_in(given, settings)))
+        arrays = arrays_in(given, settings)
+        list(map(self.memory, arrays))
         if out is not None:
             function(*given, **settings, out=stripped(out))
             self.note("out", function, given, settings, stripped(out))
             return out
         result = function(*given, **settings)
         if function in _WRITERS:
-            self.note("done", function, given, settings, None, given[0])
+            self.note("done", function, given, settings, None, arrays[0])
         if function in _WRITERS or function in _OF_SHAPES:
             return result
-        if any(result is x for x in given[1:]):  # given as out
+        steady = function in _STEADY or (function is np.where and len(given) == 3)
+        if not steady and any(x.ndim == 0 and x.dtype.kind in "iu" for x in arrays):
+            self.cannot(f"values may decide where {function.__name__} looks")
+        if any(result is x for x in arrays[1:]):  # given as out
             self.note("done", function, given, settings, None, result)
-        way = "out" if function in _WITH_OUT else "into"
+        way = "out" if function in _WITH_OUT and "dtype" not in settings else "into"
         return self.outcome(
-            result, lambda made: self.note(way, function, given, settings, made), function.__name__
+            result,
+            lambda made: self.note(
+                way if steady or way == "out" else "unsure", function, given, settings, made
+            ),
+            function.__name__,
         )
 
     def method(self, array: Array, name: str, args: Any, options: dict[str, Any]) -> Any:
@@ -185,21 +219,25 @@ class Recorder:
         function, out = getattr(np.ndarray, name), options.pop("out", None)
         if name == "dot" and len(args) == 2:
             *args, out = args
-        given = (array, *args)
-        settings = stripped(options)
-        list(map(self.memory, arrays_in(given, settings)))
+        given, settings = (array, *args), stripped(options)
+        arrays = arrays_in(given, settings)
+        list(map(self.memory, arrays))
+        if name in _PLACING and len(arrays) > 1:
+            self.cannot(f"values decide how {name} lays an array out")
         if out is not None:
             function(*given, **settings, out=stripped(out))
             self.note("out", function, given, settings, stripped(out))
             return traced(out)
         result = function(*given, **settings)
-        if result is None:  # as of sort and fill
-            return self.note("done", function, given, settings, None, array)
-        if any(result is x for x in args):  # given as out
+        if result is None or result is array:  # as of sort, fill and byteswap
+            self.note("done", function, given, settings, None, array)
+            return result if result is None else traced(result)
+        if any(result is x for x in arrays[1:]):  # given as out
             self.note("done", function, given, settings, None, result)
-        if name in _COPYING:
+        is_ordered = "order" in settings or any(isinstance(x, str) for x in args)
+        if name in _COPYING and not (is_ordered and name != "astype" and name != "copy"):
             return self.outcome(result, lambda made: self.copy(array, made), name)
-        way = "out" if name == "dot" else "into"
+        way = "out" if name == "dot" else "unsure" if name in _UNSTEADY else "into"
         return self.outcome(
             result, lambda made: self.note(way, function, given, settings, made), name
         )
@@ -208,23 +246,36 @@ class Recorder:
         """Note that fresh memory was filled with what other memory holds."""
         view = made.reshape(source.shape)
         if owner(view) is owner(made):
-            self.note("copy", np.copyto, (source,), {}, view)
+            casting = {} if source.dtype == view.dtype else {"casting": "unsafe"}
+            self.note("copy", np.copyto, (source,), casting, view)
         else:  # an order of its own
             self.note("into", np.reshape, (source, made.shape), {}, made)
 
     def item(self, array: Array, index: Any) -> Any:
         """Take and note what is taken by an index."""
-        list(map(self.memory, arrays_in(array, index)))
-        result = array[index]
+        result, places = array[self.index(index)], arrays_in(index)
+        list(map(self.memory, [array, *places]))
         view = _view(array, index)
 
         def note(made: Array) -> None:
             if view is None:
-                self.note("into", np.ndarray.__getitem__, (array, index), {}, made)
+                way = "unsure" if any(x.dtype == bool for x in places) else "into"
+                self.note(way, np.ndarray.__getitem__, (array, index), {}, made)
             else:  # a scalar, of which NumPy makes a copy
                 self.note("copy", np.copyto, (view,), {}, made)
 
         return self.outcome(result, note, "indexing")
+
+    def index(self, index: Any) -> Any:
+        """Return an index as NumPy takes it; refuse one whose integers values decide."""
+
+        def as_integer(x: Array) -> Any:
+            if x.ndim or x.dtype.kind not in "iu":
+                return x
+            self.cannot("values decide which part of an array it takes")
+            return int(x)
+
+        return mapped(index, as_integer)
 
     def set_item(self, array: Array, index: Any, value: Any) -> None:
         """Note that an index was written to."""
@@ -243,27 +294,43 @@ class Recorder:
     def make(self, function: Any, args: Any, options: dict[str, Any]) -> Any:
         """Do and note what makes an array of anything."""
         options.pop("like", None)  # arrays are plain while they are made
-        given, settings = stripped(args), stripped(options)
+        given, settings, name = stripped(args), stripped(options), function.__name__
         sources = arrays_in(given, settings)
         list(map(self.memory, sources))
-        result, name = function(*given, **settings), function.__name__
+        result = function(*given, **settings)
         if self.knows(result):  # as asarray of an array
             same = [x for x in arrays_in(args) if isinstance(x, Traced) and result is stripped(x)]
             return same[0] if same else traced(result)
+        is_copy, is_like = "array" in name, name.endswith("_like")
+        if sources and not (is_copy or is_like or name == "full"):
+            self.cannot(f"values decide what {name} makes")
         made = self.fresh(result)
-        is_empty = name.startswith("empty")
-        if is_empty:
+        if name.startswith("empty"):
             self.note("made", function, (), {}, made)
-        elif name.endswith("_like") or not sources:
+            self.marks[id(owner(made))] = None
+        elif not sources or (is_like and name != "full_like"):
             self.constants.append((name, _constants([given, settings])))
-            self.note("constant", np.copyto, (self.fresh(made.copy()),), {}, made)
-        elif len(sources) == 1 and sources[0] is given[0]:
+            self.note("constant", np.copyto, (self.fresh(made.copy("K")),), {}, made)
+        elif is_copy and len(sources) == 1 and sources[0] is given[0] and "order" not in settings:
             self.copy(sources[0], made)
         else:
             self.note("into", function, given, settings, made)
-        if is_empty or self.calls[-1].way == "constant":
-            self._unwritten[id(owner(made))] = made, None if is_empty else made.tobytes()
         return traced(made)
+
+
+def _mark(held: Any) -> int:
+    return crc32(held.tobytes("A")) if isinstance(held, np.ndarray) else 0
+
+
+def _is_scalar(x: Any) -> bool:
+    return isinstance(x, TracedScalar) or not isinstance(x, np.ndarray)
+
+
+def _scalar_power(x: Any, y: Any) -> Any:
+    """Raise scalars to a power as Python's operator does it."""
+    return (x[()] if isinstance(x, np.ndarray) else x) ** (
+        y[()] if isinstance(y, np.ndarray) else y
+    )
 
 
 def _one(results: tuple[Any, ...]) -> Any:

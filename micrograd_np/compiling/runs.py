@@ -1,5 +1,9 @@
 """Runs: one recorded run of a function, with all that has to be the same in the next."""
 
+import builtins
+import random
+import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,35 +13,19 @@ from .. import clipping, initializers, tensor
 from ..ops import elementwise, products
 from ..ops.common import Array
 from ..optimizers import Optimizer
+from ..saving.checkpoint import state_of
 from ..tensor import Tensor
 from .nesting import arrays_in, owner
-from .reaching import VALUES, Reach
+from .reaching import Check, Reach
 from .recording import Call, Recorder, Replaced, new_array, recording
-from .traced import Traced, TracedScalar, current, plain, stripped, traced
-
-
-class Number(float):
-    """A number taken out of an array: it may be returned, but nobody sees what else it is for."""
-
-    array: Array
-
-
-def _computing(name: str) -> Callable[..., Any]:
-    def method(self: Number, *others: Any) -> Any:
-        if recorder := current.get():
-            recorder.cannot("it computes with a number taken out of an array")
-        return getattr(float, name)(self, *others)
-
-    return method
-
-
-for _name in (
-    "abs", "add", "bool", "ceil", "divmod", "eq", "floor", "floordiv", "format", "ge", "gt", "hash",
-    "int", "le", "lt", "mod", "mul", "ne", "neg", "pos", "pow", "radd", "rdivmod", "repr",
-    "rfloordiv", "rmod", "rmul", "round", "rpow", "rsub", "rtruediv", "str", "sub", "truediv",
-    "trunc",
-):  # fmt: skip
-    setattr(Number, f"__{_name}__", _computing(f"__{_name}__"))
+from .traced import (
+    Traced,
+    TracedNumber,
+    current,
+    plain,
+    stripped,
+    traced,
+)  # fmt: skip
 
 
 class Run:
@@ -59,24 +47,29 @@ class Run:
         function: Callable[..., Any],
         args: tuple[Any, ...],
         options: dict[str, Any],
-        last: "Traits | None",
+        last: dict[str, Any],
     ) -> None:
         self.recorder = Recorder()
-        self._last_arguments: dict[str, Any] = last.arguments if last else {}
+        self._last_arguments: dict[str, Any] = last
         self.arguments = {**{f"x{i}": x for i, x in enumerate(args)}, **options}
         self.arity = len(args)
         self.returned: Any = None
-        self.reach = Reach(function, self.arguments.values())
+        others = [x for x in self.arguments.values() if not isinstance(x, Tensor | np.ndarray)]
+        self.reach = Reach(function, others)
         self.leaves = [t for t in self.reach.tensors if t._node is not None and not t._node.order]
         self.nodes: list[Any] = [leaf._node for leaf in self.leaves]
         self.grads: dict[int, Any] = {
             id(node): node.grad for node in self.nodes
         }  # as they were before
         self.inputs: list[tuple[str, Any, Array]] = []
-        self._stood: list[tuple[dict[str, Any] | Tensor, str, Array]] = []
+        self._stood: list[tuple[Tensor, Array]] = []
         given = [self._input(name, value) for name, value in self.arguments.items()]
+        if self.reach.refused:
+            self.recorder.cannot(self.reach.refused)
+        self._check_memory()
         marks = [array.tobytes() for array in self.reach.arrays]
         rates = [optimizer.lr for optimizer in self.reach.optimizers]
+        streams = _states(self.reach.streams)
         try:
             self._trace()
             with recording(self.recorder, self._replaced()):
@@ -88,23 +81,50 @@ class Run:
             self._untrace()
         if rates != [optimizer.lr for optimizer in self.reach.optimizers]:
             self.recorder.cannot("it sets lr: set it outside, before each call")
+        drawn = {id(c.function.__self__) for c in self.recorder.calls if c.way == "draw"}
+        for key, state in _states(self.reach.streams).items():
+            if key not in drawn and state != streams[key]:
+                self.recorder.cannot("it draws random numbers where no recorder sees it")
         self._check_effects(marks)
 
     def _check_effects(self, marks: list[bytes]) -> None:
         """Note what the function did that no call shows."""
-        written = {memory for call in self.recorder.calls for memory in call.writes}
         if changed := self.reach.changed():
             self.recorder.cannot(f"it changes Python objects: {changed}")
         for array, mark in zip(self.reach.arrays, marks):
-            if array.tobytes() != mark and id(owner(array)) not in written:
-                self.recorder.cannot("it changes an array by calls on that array alone")
+            memory = id(owner(array))
+            if memory in self.recorder.marks:
+                self.recorder.check([memory])
+            elif array.tobytes() != mark:
+                self.recorder.cannot("it changes an array where no recorder sees it")
+        for _, value, array in self.inputs:
+            given = value._data if isinstance(value, Tensor) else value
+            if array is not given and not np.array_equal(array, given, equal_nan=_has_nan(array)):
+                np.copyto(given, array)
+                self.recorder.cannot("it changes its arguments")
+        written = {memory for call in self.recorder.calls for memory in call.writes}
         if any(self.recorder.memory(array) in written for _, _, array in self.inputs):
             self.recorder.cannot("it changes its arguments")
+
+    def _check_memory(self) -> None:
+        """Refuse arguments that lie where other things lie that the function reads."""
+        layers = [vars(layer).values() for layer in self.reach.layers]
+        others = [x for values in layers for x in values if isinstance(x, np.ndarray)]
+        others += [*(t._data for t in self.reach.tensors), *self.reach.arrays]
+        for name, value, array in self.inputs:
+            given = value._data if isinstance(value, Tensor) else value
+            if array is not given and any(
+                x is not given and np.may_share_memory(x, given) for x in others
+            ):
+                self.recorder.cannot(f"its argument {name} is part of what it reads otherwise")
 
     def _input(self, name: str, value: Any) -> Any:
         """Return an argument as the function gets it: an array as a traced copy."""
         array = value._data if isinstance(value, Tensor) else value
         if not isinstance(array, np.ndarray):
+            return value
+        if type(array) not in (np.ndarray, np.memmap):
+            self.recorder.cannot(f"its argument {name} is a {type(array).__name__}")
             return value
         if isinstance(value, Tensor) and value._node is not None:
             self.recorder.cannot(f"its argument {name} requires a gradient")
@@ -119,13 +139,18 @@ class Run:
     def _trace(self) -> None:
         """Put traced views in the place of the arrays of tensors, layers and gradients."""
         for t in self.reach.tensors:
-            self._stood.append((t, "_data", t._data))
+            self._stood.append((t, t._data))
             t._data = traced(t._data)
-        for layer in self.reach.layers:
-            for name, value in vars(layer).items():
-                if isinstance(value, np.ndarray):
-                    self._stood.append((vars(layer), name, value))
-                    vars(layer)[name] = traced(value)
+        views: dict[int, Any] = {}
+        self._held: list[tuple[Check, Any]] = []
+        for check in self.reach.checks:
+            if type(check.value) is np.ndarray and check.way in ("cell", "item", "attribute"):
+                view = views.setdefault(id(check.value), traced(check.value))
+                try:
+                    check.put(view)
+                except TypeError:  # of a class, or of a tuple
+                    continue
+                self._held.append((check, view))
         self._last: list[Any] = []
         self._before: set[int] = set()  # memory of gradients that are as they were before
         self._untouched: set[int] = set()  # and of those that are as they were when noted
@@ -141,15 +166,14 @@ class Run:
             self._last.append(node.grad)
 
     def _untrace(self) -> None:
-        for place, name, value in self._stood:
-            now: Any = place._data if isinstance(place, Tensor) else place.get(name)
+        for t, data in self._stood:
+            same = owner(t._data) is owner(data) and t._data.shape == data.shape
+            t._data = data if same else stripped(t._data)
+        for check, _ in self._held:
+            now = check.now()
             if isinstance(now, Traced):
-                same = owner(now) is owner(value) and now.shape == value.shape
-                now = value if same else plain(now)
-            if isinstance(place, Tensor):
-                place._data = now
-            elif name in place:
-                place[name] = now
+                same = owner(now) is owner(check.value) and now.shape == check.value.shape
+                check.put(check.value if same else plain(now))
         for node in self.nodes:
             node.grad = stripped(node.grad)
 
@@ -172,19 +196,38 @@ class Run:
     # What is run as it is
 
     def _replaced(self) -> Replaced:
-        """Return what stands for the functions of the package that no NumPy call shows whole."""
-        step, random_stream = Optimizer.step, initializers.random_stream
-        short_ones, recorder = products._short_ones, self.recorder
+        """Return what stands for the functions that no NumPy call shows whole."""
+        recorder, step, stream = self.recorder, Optimizer.step, initializers.random_stream
+
+        def refusing(what: str) -> Callable[[], None]:
+            return lambda: recorder.cannot(f"it {what}, which a program would not")
+
         return [
-            (Optimizer, "step", lambda optimizer: self._step(optimizer, step)),
-            (initializers, "random_stream", lambda rng: _Stream(random_stream(rng), recorder)),
-            (tensor, "number", lambda *given: recorder.make(np.array, given, {})),
-            (tensor, "_asarray", lambda x: np.asarray(x)),
-            (products, "_short_ones", lambda *given: traced(short_ones(*given))),
-            (elementwise, "_by_entry", self._opaque(elementwise._by_entry)),
-            (clipping, "_clip_norm", self._clipping(clipping._clip_norm)),
-            (Traced, "item", _item),
+            self._here(Optimizer, "step", lambda optimizer: self._step(optimizer, step)),
+            self._here(initializers, "random_stream", lambda rng: _Stream(stream(rng), recorder)),
+            self._here(tensor, "number", lambda *given: recorder.make(np.array, given, {})),
+            self._here(tensor, "_asarray", lambda x: np.asarray(x)),
+            self._here(products, "_short_ones", lambda *given: traced(_short_ones(*given))),
+            self._here(elementwise, "_by_entry", self._opaque(elementwise._by_entry)),
+            self._here(clipping, "_clip_norm", self._clipping(clipping._clip_norm)),
+            self._here(builtins, "print", print, before=refusing("prints")),
+            self._here(warnings, "warn", warnings.warn, before=refusing("warns")),
         ]
+
+    def _here(
+        self, place: Any, name: str, function: Callable[..., Any], before: Any = None
+    ) -> tuple[Any, str, Any]:
+        """Let a function stand for another one, but only where this run is recorded."""
+        original = getattr(place, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            if current.get() is not self.recorder:
+                return original(*args, **options)
+            if before:
+                before()
+            return function(*args, **options)
+
+        return place, name, call
 
     def _step(self, optimizer: Optimizer, step: Callable[..., Any]) -> None:
         """Let an optimizer make its step on plain arrays."""
@@ -208,6 +251,8 @@ class Run:
             if grad is not None and self.recorder.memory(grad) in self._before:
                 grads[i] = p._node  # whose gradient is to be read there
         reads = writes | set(map(self.recorder.memory, arrays_in(grads)))
+        self.recorder.check(reads - writes)
+        self.recorder.mark(writes)
         call = Call("step", optimizer, tuple(grads), reads=reads, writes=writes, name="step")
         self.recorder.calls.append(call)
 
@@ -225,19 +270,33 @@ class Run:
         return call
 
     def _clipping(self, clip: Callable[..., Any]) -> Callable[..., Any]:
-        def call(gradients: Any, max_norm: float) -> Number:
+        def call(gradients: Any, max_norm: float) -> Any:
             given = stripped(list(gradients))
-            number = Number(_untraced(clip, given, max_norm))
-            number.array = self.recorder.fresh(new_array(float(number)))
-            self.recorder.note("into", clip, (given, max_norm), {}, number.array, given)
+            made = self.recorder.fresh(new_array(_untraced(clip, given, max_norm)))
+            self.recorder.mark(map(self.recorder.memory, given))
+            self.recorder.note("into", clip, (given, max_norm), {}, made, given)
             self.recorder.calls[-1].reads |= self.recorder.calls[-1].writes
-            return number
+            return traced(made, TracedNumber)
 
         return call
 
 
+def _has_nan(array: Array) -> bool:
+    return array.dtype.kind in "fc"
+
+
+def _states(streams: list[Any]) -> dict[int, str]:
+    """Return the states of random generators: NumPy's and Python's global ones, and others."""
+    known = [*streams, *([np.random.mtrand._rand] if "numpy.random" in sys.modules else [])]
+    states = {id(stream): repr(state_of(stream)) for stream in known}
+    return {**states, 0: repr(random.getstate())}
+
+
 def _is_usual(array: Array) -> bool:
     return type(array) is np.ndarray and array.flags.c_contiguous and array.flags.aligned
+
+
+_short_ones = products._short_ones
 
 
 def _untraced(function: Callable[..., Any], *args: Any) -> Any:
@@ -246,20 +305,6 @@ def _untraced(function: Callable[..., Any], *args: Any) -> Any:
         return function(*args)
     finally:
         current.reset(token)
-
-
-def _item(array: Traced, *args: Any) -> Any:
-    """Take a number out of an array."""
-    value = plain(array).item(*args)
-    recorder = current.get()
-    if recorder is None:
-        return value
-    if args or not isinstance(value, float):
-        recorder.cannot("item takes a value out of an array")
-        return value
-    number = Number(value)
-    number.array = plain(array)
-    return number
 
 
 class _Stream:
@@ -280,77 +325,3 @@ class _Stream:
             return traced(made)
 
         return drawing
-
-
-class Traits:
-    """What of a run is compared with the next one, without the memory that it used."""
-
-    def __init__(self, run: Run) -> None:
-        self.way = [(call.way, call.name) for call in run.recorder.calls]
-        self.constants, self.reach = run.recorder.constants, run.reach
-        self.arguments: dict[str, Any] = run.arguments
-        own = {run.recorder.memory(array) for _, _, array in run.inputs}
-        self.outside = [held for key, held in run.recorder.found.items() if key not in own]
-        kinds = {name: (type(given), copy.shape, copy.dtype) for name, given, copy in run.inputs}
-        others = {
-            name: (type(given), given if isinstance(given, VALUES) else id(given))
-            for name, given in run.arguments.items()
-            if name not in kinds
-        }
-        self.kind = kinds, others, [g is None for g in run.grads.values()]
-
-
-def difference(first: Traits, second: Traits) -> str:
-    """Say in what two runs differ that should be the same; nothing if they do not."""
-    if first.way != second.way:
-        return "it takes different ways from call to call"
-    for (name, before), (_, after) in zip(first.constants, second.constants):
-        if before != after:
-            return f"a number in {name} changes from call to call, as in {before} and {after}"
-    for x, y in zip(first.outside, second.outside):
-        if x is y or (x.shape == y.shape == () and x.tobytes() == y.tobytes()):
-            continue
-        if x.shape == y.shape == ():
-            return f"a number changes from call to call, as in {x} and {y}"
-        return f"it uses an array of shape {y.shape} that is made where no recorder sees it"
-    return ""
-
-
-def described(value: Any, recorder: Recorder) -> Any:
-    """Describe what a run returned: its kind, and arrays or parts."""
-    recorder.check(recorder.memory(x) for x in arrays_in(getattr(value, "_data", value)))
-    if isinstance(value, Tensor) and isinstance(value._data, Traced):
-        return "tensor", plain(value._data)
-    if isinstance(value, TracedScalar):
-        return "scalar", plain(value)
-    if isinstance(value, Traced):
-        return "array", plain(value)
-    if isinstance(value, Number):
-        return "number", value.array
-    if value.__class__ in (tuple, list):
-        return value.__class__.__name__, [described(item, recorder) for item in value]
-    if value.__class__ is dict:
-        return "dict", {key: described(item, recorder) for key, item in value.items()}
-    if not (value is None or isinstance(value, (bool, int, str, Tensor))):
-        recorder.cannot(f"it returns {type(value).__name__}, which no recorder has seen")
-    return "same", value
-
-
-def handed_over(value: Any) -> Any:
-    """Return what a run returned, in memory of its own."""
-    if isinstance(value, Tensor):
-        if isinstance(value._data, Traced):
-            value._data = plain(value._data).copy()
-            value._data.setflags(write=False)
-        return value
-    if isinstance(value, TracedScalar):
-        return plain(value)[()]
-    if isinstance(value, Traced):
-        return plain(value).copy()
-    if isinstance(value, Number):
-        return float(value)
-    if value.__class__ in (tuple, list):
-        return value.__class__(map(handed_over, value))
-    if value.__class__ is dict:
-        return {key: handed_over(item) for key, item in value.items()}
-    return value

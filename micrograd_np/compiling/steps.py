@@ -1,5 +1,6 @@
 """Steps of optimizers: many small parameters as one vector, for a tenth of the calls."""
 
+from operator import is_not
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,18 +27,25 @@ class Step:
 
     def __call__(self) -> None:
         optimizer = self._optimizer
-        if optimizer._groups is not self._groups or optimizer.state is not self._state:
+        if (
+            optimizer._groups is not self._groups
+            or optimizer.state is not self._state
+            or any(map(is_not, optimizer.state, self._states))
+        ):
             self._plan()
         for group, vectors, singles in self._parts:
             update = optimizer._for(group).update
             for vector in vectors:
                 vector.step(update)
             for state, array, g in singles:
-                update(array, _read(g), state)
+                update(array, _read(g) if self._is_own else _read(g).copy(), state)
 
     def _plan(self) -> None:
         optimizer = self._optimizer
         self._groups, self._state, self._parts = optimizer._groups, optimizer.state, []
+        self._states = list(optimizer.state)
+        # One of a user's own may keep what it is given.
+        self._is_own = type(optimizer).__module__.split(".")[0] == _PACKAGE
         for group in optimizer._groups:
             members: list[_Member] = [
                 (optimizer.state[i], optimizer.parameters[i].data, g)
@@ -92,6 +100,7 @@ class _Vector:
         self._stops = np.cumsum([0, *(array.size for array in arrays)]).tolist()
         self._shapes = [array.shape for _, array, _ in members]
         self._own = [state for state, *_ in members]
+        self._expected: Any = None
         self._p, self._g = (np.concatenate(arrays) for _ in range(2))
         self._pairs = list(zip(arrays, self._split(self._p)))
         self._gather()
@@ -119,7 +128,7 @@ class _Vector:
     def _spread(self) -> None:
         """Let every parameter remember its part."""
         self._kept = dict(self._state)
-        self._expected: list[dict[str, Any]] = [{} for _ in self._own]
+        self._expected = [{} for _ in self._own]
         for key, value in self._state.items():
             parts: Any = [value] * len(self._own)
             if isinstance(value, np.ndarray):

@@ -48,9 +48,12 @@ class Traced(np.ndarray):
         return plain(self)[stripped(index)]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        plain(self)[stripped(index)] = stripped(value)
-        if recorder := current.get():
-            recorder.set_item(plain(self), stripped(index), stripped(value))
+        recorder, place = current.get(), stripped(index)
+        if recorder:
+            place = recorder.index(place)
+        plain(self)[place] = stripped(value)
+        if recorder:
+            recorder.set_item(plain(self), place, stripped(value))
 
     def __reduce__(self) -> Any:
         return plain(self).__reduce__()
@@ -66,13 +69,26 @@ class TracedScalar(Traced):
     """What would be one of NumPy's scalars, which nothing changes in place."""
 
 
+class TracedNumber(TracedScalar):
+    """What would be one of Python's: it may be returned, but not be computed with."""
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if recorder := current.get():
+            recorder.cannot("it computes with a number of Python's")
+        numbers = [float(plain(x)) if isinstance(x, TracedNumber) else x for x in inputs]
+        return function_of(ufunc, method)(*numbers, **options)
+
+
 def _handing_over(name: str) -> Callable[..., Any]:
     """Make a method that gives a value to Python, where no recorder sees what becomes of it."""
 
     def method(self: Traced, *args: Any, **options: Any) -> Any:
         if recorder := current.get():
             recorder.cannot(f"{name.strip('_')} takes a value out of an array")
-        return getattr(plain(self), name)(*args, **options)
+        value: Any = plain(self)
+        return getattr(value[()] if isinstance(self, TracedScalar) else value, name)(
+            *args, **options
+        )
 
     return method
 
@@ -81,9 +97,15 @@ def _noted(name: str) -> Callable[..., Any]:
     """Make a method that is noted."""
 
     def method(self: Traced, *args: Any, **options: Any) -> Any:
-        if recorder := current.get():
+        recorder = current.get()
+        if recorder is None:
+            return getattr(plain(self), name)(*stripped(args), **stripped(options))
+        if not isinstance(self, TracedScalar):
             return recorder.method(plain(self), name, stripped(args), options)
-        return getattr(plain(self), name)(*stripped(args), **stripped(options))
+        copy = recorder.make(np.array, (self,), {})  # of which nothing can be a view
+        result = recorder.method(plain(copy), name, stripped(args), options)
+        is_scalar = isinstance(result, Traced) and not result.ndim
+        return traced(result, TracedScalar) if is_scalar else result
 
     return method
 
@@ -100,7 +122,12 @@ for _name in (
     "round", "searchsorted", "sort", "std", "sum", "swapaxes", "take", "trace", "transpose", "var",
 ):  # fmt: skip
     setattr(Traced, _name, _noted(_name))
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"):
+for _name in ("__hash__", "__round__", "as_integer_ratio", "is_integer"):
+    setattr(TracedScalar, _name, _handing_over(_name))
+for _name in (
+    "add", "and", "floordiv", "lshift", "matmul", "mod", "mul", "or", "pow", "rshift", "sub",
+    "truediv", "xor",
+):  # fmt: skip
     setattr(TracedScalar, f"__i{_name}__", getattr(np.ndarray, f"__{_name}__"))
 
 

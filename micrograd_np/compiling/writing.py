@@ -17,6 +17,7 @@ class Names:
         self.values: dict[str, Any] = {}
         self._hints = hints
         self._known: dict[Any, str] = {}
+        self._numbers: dict[str, int] = {}  # the last number of each hint
 
     def of(self, value: Any, hint: str, exactly: bool = False) -> str:
         """Return the name of a value, or the value itself if it is written as short.
@@ -31,11 +32,13 @@ class Names:
             key = address, value.shape, value.strides, value.dtype.str, value.flags.writeable
             hint = self._hints.get(id(owner(value)), hint)
         if key not in self._known:
-            name = hint = hint + "_" * iskeyword(hint)
-            number = 1
+            hint = hint if hint.isidentifier() and not iskeyword(hint) else "v"
+            name = hint
+            number = self._numbers.get(hint, 1)
             while name in self.values:
                 number += 1
                 name = f"{hint}_{number}"
+            self._numbers[hint] = number
             self._known[key] = name
             self.values[name] = value
         return self._known[key]
@@ -76,20 +79,25 @@ def written(call: Call, args: Any, options: Any, results: list[Array], name: Any
     text = f"{name(function, call.name)}({', '.join([*given, *settings])})"
     if call.way == "done":
         return text
+    if len(made) == 1 and call.way == "unsure":
+        return f"fill({made[0]}, {text})"
     if len(made) == 1:
-        return f"copyto({made[0]}, {text})"
+        return f"copyto({made[0]}, {text}, 'unsafe')"
+    if call.way == "unsure":
+        return f"for made, value in zip(({', '.join(made)}), {text}): fill(made, value)"
     return f"for made, value in zip(({', '.join(made)}), {text}): copyto(made, value)"
 
 
 def _as_arrays(ufunc: np.ufunc, args: Any, options: Any, results: list[Array]) -> Any:
     """Return arguments with arrays of the right dtype for Python numbers, which cost less."""
-    if options or not any(type(x) in (int, float) for x in args):
+    is_old = not hasattr(np, "_core")  # NumPy 1 looks at the values, too
+    if options or is_old or not any(type(x) in (int, float) for x in args):
         return args
     kinds = [x.dtype if hasattr(x, "dtype") else type(x) for x in args]
     try:
         dtypes = ufunc.resolve_dtypes((*kinds, *[None] * ufunc.nout))
-    except TypeError:
+        return tuple(
+            np.array(x, dtype) if type(x) in (int, float) else x for x, dtype in zip(args, dtypes)
+        )
+    except (TypeError, OverflowError):  # as of uint8 == -1
         return args
-    return tuple(
-        np.array(x, dtype) if type(x) in (int, float) else x for x, dtype in zip(args, dtypes)
-    )
