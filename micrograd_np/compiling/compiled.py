@@ -10,7 +10,7 @@ from .. import tensor
 from .comparing import Traits, difference
 from .program import FAILED, HELD, MISS, Program, build
 from .results import described, handed_over, without_graph
-from .runs import Run
+from .runs import RESERVED, Run
 from .traced import current
 
 _MOST_PROGRAMS = 8  # that are kept
@@ -126,6 +126,9 @@ class Compiled:
         if self.reason or current.get() or kind not in self._met:
             if len(self._met) < _MOST_KINDS:
                 self._met.add(kind)  # what is made once and kept is there next time
+            return self._function(*args, **options)
+        if taken := RESERVED & options.keys():
+            self._give_up(f"its arguments must not be called {sorted(taken)}")
             return self._function(*args, **options)
         with _recording:
             last = self._waiting[-1].arguments if self._waiting else {}

@@ -12,8 +12,9 @@ def mapped(value: Any, change: Callable[[Array], Any]) -> Any:
     """Return nested arguments with every array changed."""
     if isinstance(value, np.ndarray):
         return change(value)
-    if value.__class__ in (tuple, list):
-        return value.__class__(mapped(item, change) for item in value)
+    if isinstance(value, (tuple, list)):
+        items = [mapped(item, change) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     if isinstance(value, dict):
         return {key: mapped(item, change) for key, item in value.items()}
     if isinstance(value, slice):

@@ -15,17 +15,13 @@ from .memory import Memory, needed
 from .nesting import arrays_in, owner
 from .reaching import VALUES, Check
 from .recording import Call
-from .runs import Run
+from .runs import RESERVED, Run
 from .steps import Step, is_plain
 from .writing import Names, unless, written
 
 MISS = object()  # what a program returns that does not fit
 HELD = object()  # and one whose gradients somebody holds
 FAILED = object()  # and one in which an exception was raised
-_TAKEN = (
-    "made", "make", "most", "program", "repr", "changed", "token", "value", "zip", "Exception",
-    "AttributeError", "IndexError", "KeyError", "ValueError",
-)  # fmt: skip
 _SMALL = 2**15  # entries, up to which an array and what is made of it are in the cache
 
 
@@ -94,7 +90,7 @@ class _Writer:
             "reset_errors": error_state.reset, "is_recording": recording.get,
             "references": sys.getrefcount, "DiffersError": _DiffersError,
         }  # fmt: skip
-        self.names.values |= fixed | dict.fromkeys(_TAKEN)
+        self.names.values |= dict.fromkeys(RESERVED) | fixed
         before = self._saving()
         body, result = self._body(), self._result(self.returned)
         copies = [
@@ -133,8 +129,11 @@ class _Writer:
         return lines
 
     def _made(self, source: str, handed: list[str]) -> Program:
-        taken = {*self.run.arguments, *_TAKEN}
-        given = {name: value for name, value in self.names.values.items() if name not in taken}
+        given = {
+            name: value
+            for name, value in self.names.values.items()
+            if value is not None and name not in self.run.arguments
+        }
         lines = [*source.split("\n"), f"return program, lambda: [{', '.join(handed)}]"]
         whole = "\n    ".join([f"def make(most, {', '.join(given)}):", *lines])
         space: dict[str, Any] = {}

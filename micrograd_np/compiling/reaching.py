@@ -180,6 +180,11 @@ class Reach:
     def _of_function(self, function: Any) -> Iterable[tuple[str, Any]]:
         found = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
         named = [("", value) for value in found]
+        for name in ("__defaults__", "__kwdefaults__"):
+            if found:
+                self.checks.append(Check("attribute", function, name, getattr(function, name)))
+        if vars(function):
+            named += self._items(vars(function))
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
             if cell != types.CellType():  # an empty one
                 self.checks.append(Check("cell", cell, name, cell.cell_contents))
@@ -196,11 +201,13 @@ class Reach:
             value = space[name]
             self.checks.append(Check("item", space, name, value))
             named.append((name, value))
-        modules = [v for _, v in named if isinstance(v, types.ModuleType) and not _is_foreign(v)]
+        modules = [value for _, value in named if isinstance(value, types.ModuleType)]
         for module in modules:
-            used = sorted(attributes & vars(module).keys())
-            self.checks += [Check("item", vars(module), n, vars(module)[n]) for n in used]
-            named += [(n, vars(module)[n]) for n in used]
+            used = [] if _is_foreign(module) else sorted(attributes & vars(module).keys())
+            values = [vars(module)[name] for name in used]
+            self.checks += [Check("item", vars(module), *pair) for pair in zip(used, values)]
+            named += zip(used, values)
+            modules += [m for m in values if isinstance(m, types.ModuleType) and m not in modules]
         return named
 
     def _items(self, held: Any) -> Iterable[tuple[str, Any]]:

@@ -16,6 +16,17 @@ import numpy as np
 
 from ..ops import products
 from ..ops.common import Array, number
+from .functions import (
+    COPYING,
+    MAKERS,
+    OF_SHAPES,
+    PLACING,
+    STEADY,
+    UNSTEADY,
+    VIEWS,
+    WITH_OUT,
+    WRITERS,
+)  # fmt: skip
 from .nesting import arrays_in, mapped, owner
 from .traced import Traced, TracedScalar, current, function_of, plain, stripped, traced
 
@@ -52,30 +63,6 @@ class Call:
         self.name = (name or getattr(function, "__name__", "call")).strip("_")
 
 
-# Functions that tell of shapes and kinds and not of values; that write into their first argument;
-# that take `out`; whose results have shapes that no values decide; and that make arrays out of what
-# need be no array.
-_OF_SHAPES = {
-    np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.shares_memory,
-    np.may_share_memory, np.iscomplexobj, np.isrealobj,
-}  # fmt: skip
-_WRITERS = {np.copyto, np.put, np.put_along_axis, np.place, np.putmask, np.fill_diagonal}
-_WITH_OUT = {np.einsum, np.concatenate, np.stack, np.dot, np.outer}
-_STEADY = {
-    np.all, np.amax, np.amin, np.any, np.argmax, np.argmin, np.argsort, np.average, np.clip,
-    np.cross, np.cumsum, np.diff, np.einsum, np.flip, np.inner, np.kron, np.linalg.norm, np.max,
-    np.mean, np.median, np.min, np.ndarray.__getitem__, np.pad, np.prod, np.roll, np.sort, np.std,
-    np.sum, np.take, np.take_along_axis, np.tensordot, np.tile, np.trace, np.tril, np.triu, np.var,
-    np.vdot,
-}  # fmt: skip
-_UNSTEADY = {"nonzero", "compress", "repeat"}  # methods
-_COPYING = {"astype", "copy", "flatten", "ravel", "reshape"}
-_PLACING = {"reshape", "swapaxes", "transpose", "repeat", "diagonal", "resize"}  # by integers
-_MAKERS = (
-    "arange", "array", "asanyarray", "asarray", "ascontiguousarray", "asfortranarray", "empty",
-    "empty_like", "eye", "full", "full_like", "identity", "linspace", "ones", "ones_like", "tri",
-    "zeros", "zeros_like",
-)  # fmt: skip
 _KEEPING = {number.__wrapped__.__code__, products._short_ones.__wrapped__.__code__}
 
 
@@ -196,16 +183,18 @@ class Recorder:
             self.note("out", function, given, settings, stripped(out))
             return out
         result = function(*given, **settings)
-        if function in _WRITERS:
+        if function in WRITERS:
             self.note("done", function, given, settings, None, arrays[0])
-        if function in _WRITERS or function in _OF_SHAPES:
+        if function in WRITERS or function in OF_SHAPES:
             return result
-        steady = function in _STEADY or (function is np.where and len(given) == 3)
+        steady = function in STEADY or (function is np.where and len(given) == 3)
         if not steady and any(x.ndim == 0 and x.dtype.kind in "iu" for x in arrays):
             self.cannot(f"values may decide where {function.__name__} looks")
         if any(result is x for x in arrays[1:]):  # given as out
             self.note("done", function, given, settings, None, result)
-        way = "out" if function in _WITH_OUT and "dtype" not in settings else "into"
+        elif function not in VIEWS and any(map(self.knows, arrays_in(result))):
+            self.cannot(f"values may decide what {function.__name__} gives")
+        way = "out" if function in WITH_OUT and "dtype" not in settings else "into"
         return self.outcome(
             result,
             lambda made: self.note(
@@ -222,7 +211,7 @@ class Recorder:
         given, settings = (array, *args), stripped(options)
         arrays = arrays_in(given, settings)
         list(map(self.memory, arrays))
-        if name in _PLACING and len(arrays) > 1:
+        if name in PLACING and len(arrays) > 1:
             self.cannot(f"values decide how {name} lays an array out")
         if out is not None:
             function(*given, **settings, out=stripped(out))
@@ -235,9 +224,9 @@ class Recorder:
         if any(result is x for x in arrays[1:]):  # given as out
             self.note("done", function, given, settings, None, result)
         is_ordered = "order" in settings or any(isinstance(x, str) for x in args)
-        if name in _COPYING and not (is_ordered and name != "astype" and name != "copy"):
+        if name in COPYING and not (is_ordered and name != "astype" and name != "copy"):
             return self.outcome(result, lambda made: self.copy(array, made), name)
-        way = "out" if name == "dot" else "unsure" if name in _UNSTEADY else "into"
+        way = "out" if name == "dot" else "unsure" if name in UNSTEADY else "into"
         return self.outcome(
             result, lambda made: self.note(way, function, given, settings, made), name
         )
@@ -340,7 +329,7 @@ def _one(results: tuple[Any, ...]) -> Any:
 def _view(array: Array, index: Any) -> Array | None:
     """Return the part of an array that an index names, if that is a view."""
     places = index if isinstance(index, tuple) else (index,)
-    if arrays_in(places):
+    if arrays_in(places) or array.dtype.names:
         return None
     part = array[places if any(place is ... for place in places) else (*places, ...)]
     return part if owner(part) is owner(array) else None
@@ -376,7 +365,7 @@ def recording(recorder: Recorder, replaced: Replaced) -> Iterator[None]:
 
         return make
 
-    changes = [(np, name, noting(getattr(np, name))) for name in _MAKERS] + replaced
+    changes = [(np, name, noting(getattr(np, name))) for name in MAKERS] + replaced
     before = [(place, name, getattr(place, name)) for place, name, _ in changes]
     token = current.set(recorder)
     try:

@@ -41,6 +41,8 @@ def handed_over(value: Any) -> Any:
         return plain(value)[()]
     if isinstance(value, Traced):
         return plain(value).copy()
+    if hasattr(value, "_fields"):
+        return type(value)(*map(handed_over, value))
     if value.__class__ in (tuple, list):
         return value.__class__(map(handed_over, value))
     if value.__class__ is dict:

@@ -5,6 +5,7 @@ import random
 import sys
 import warnings
 from collections.abc import Callable
+from keyword import kwlist
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,14 @@ from .traced import (
     stripped,
     traced,
 )  # fmt: skip
+
+# Names that programs use themselves.
+RESERVED = {
+    *kwlist, *(f"x{i}" for i in range(100)),
+    *["AttributeError", "DiffersError", "Exception", "FAILED", "HELD", "IndexError", "KeyError", "MISS"],
+    *["ValueError", "changed", "copyto", "fill", "is_recording", "made", "make", "most", "program", "references"],
+    *["repr", "reset_errors", "set_errors", "silence", "tensor", "token", "type", "value", "zip"],
+}  # fmt: skip
 
 
 class Run:
@@ -66,7 +75,6 @@ class Run:
         given = [self._input(name, value) for name, value in self.arguments.items()]
         if self.reach.refused:
             self.recorder.cannot(self.reach.refused)
-        self._check_memory()
         marks = [array.tobytes() for array in self.reach.arrays]
         rates = [optimizer.lr for optimizer in self.reach.optimizers]
         streams = _states(self.reach.streams)
@@ -106,17 +114,12 @@ class Run:
         if any(self.recorder.memory(array) in written for _, _, array in self.inputs):
             self.recorder.cannot("it changes its arguments")
 
-    def _check_memory(self) -> None:
-        """Refuse arguments that lie where other things lie that the function reads."""
+    def _lies_in(self, array: Array) -> bool:
+        """Whether an argument lies where other things lie that the function reads."""
         layers = [vars(layer).values() for layer in self.reach.layers]
         others = [x for values in layers for x in values if isinstance(x, np.ndarray)]
         others += [*(t._data for t in self.reach.tensors), *self.reach.arrays]
-        for name, value, array in self.inputs:
-            given = value._data if isinstance(value, Tensor) else value
-            if array is not given and any(
-                x is not given and np.may_share_memory(x, given) for x in others
-            ):
-                self.recorder.cannot(f"its argument {name} is part of what it reads otherwise")
+        return any(np.may_share_memory(x, array) for x in others)
 
     def _input(self, name: str, value: Any) -> Any:
         """Return an argument as the function gets it: an array as a traced copy."""
@@ -130,7 +133,9 @@ class Run:
             self.recorder.cannot(f"its argument {name} requires a gradient")
             return value
         copy: Array = array
-        if value is not self._last_arguments.get(name) or not _is_usual(array):
+        if self._lies_in(array):
+            self.recorder.cannot(f"its argument {name} is part of what it reads otherwise")
+        elif value is not self._last_arguments.get(name) or not _is_usual(array):
             copy = new_array(array, order="C", subok=False)
         self.recorder.memory(copy)
         self.inputs.append((name, value, copy))
@@ -211,6 +216,7 @@ class Run:
             self._here(elementwise, "_by_entry", self._opaque(elementwise._by_entry)),
             self._here(clipping, "_clip_norm", self._clipping(clipping._clip_norm)),
             self._here(builtins, "print", print, before=refusing("prints")),
+            self._here(np, "errstate", self._silencing(np.errstate)),
             self._here(warnings, "warn", warnings.warn, before=refusing("warns")),
         ]
 
@@ -255,6 +261,16 @@ class Run:
         self.recorder.mark(writes)
         call = Call("step", optimizer, tuple(grads), reads=reads, writes=writes, name="step")
         self.recorder.calls.append(call)
+
+    def _silencing(self, errstate: Any) -> Callable[..., Any]:
+        """Refuse what asks for floating-point errors, of which programs raise none."""
+
+        def call(**settings: Any) -> Any:
+            if set(settings.values()) != {"ignore"}:
+                self.recorder.cannot("it sets what becomes of floating-point errors")
+            return errstate(**settings)
+
+        return call
 
     def _opaque(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that is noted as one call."""

@@ -88,7 +88,8 @@ def _is_by_entry(optimizer: Optimizer) -> bool:
 def _are_small(members: list[_Member]) -> bool:
     arrays = [array for _, values, g in members for array in (values, _read(g))]
     total = sum(array.size for array in arrays) // 2
-    return total <= _MOST and all(array.flags.c_contiguous for array in arrays)
+    # What is remembered of a parameter without axes are NumPy's scalars, of which none is a view.
+    return total <= _MOST and all(array.flags.c_contiguous and array.ndim for array in arrays)
 
 
 class _Vector:

@@ -118,10 +118,24 @@ for _name in (
 for _name in (
     "all", "any", "argmax", "argmin", "argpartition", "argsort", "astype", "byteswap", "choose",
     "clip", "compress", "copy", "cumprod", "cumsum", "diagonal", "dot", "fill", "flatten", "max",
-    "mean", "min", "nonzero", "partition", "prod", "put", "ravel", "repeat", "reshape", "resize",
-    "round", "searchsorted", "sort", "std", "sum", "swapaxes", "take", "trace", "transpose", "var",
+    "mean", "min", "nonzero", "partition", "prod", "put", "ravel", "repeat", "reshape", "round",
+    "searchsorted", "sort", "std", "sum", "swapaxes", "take", "trace", "transpose", "var",
 ):  # fmt: skip
     setattr(Traced, _name, _noted(_name))
+
+
+def _flat(self: Traced) -> Any:
+    if recorder := current.get():
+        recorder.cannot("flat takes values out of an array")
+    return plain(self).flat
+
+
+def _set_flat(self: Traced, values: Any) -> None:
+    plain(self)[...] = np.reshape(values, self.shape)  # which is noticed when it is read
+
+
+for _name, _property in {"flat": property(_flat, _set_flat)}.items():
+    setattr(Traced, _name, _property)
 for _name in ("__hash__", "__round__", "as_integer_ratio", "is_integer"):
     setattr(TracedScalar, _name, _handing_over(_name))
 for _name in (
