@@ -30,10 +30,10 @@ from .traced import (
 
 # Names that programs use themselves.
 RESERVED = {
-    *kwlist, *(f"x{i}" for i in range(100)),
-    *["AttributeError", "DiffersError", "Exception", "FAILED", "HELD", "IndexError", "KeyError", "MISS"],
-    *["ValueError", "changed", "copyto", "fill", "is_recording", "made", "make", "most", "program", "references"],
-    *["repr", "reset_errors", "set_errors", "silence", "tensor", "token", "type", "value", "zip"],
+    *kwlist, *(f"x{i}" for i in range(100)), "AttributeError", "DiffersError", "Exception",
+    "FAILED", "HELD", "IndexError", "KeyError", "MISS", "ValueError", "changed", "copyto", "fill",
+    "is_recording", "made", "make", "most", "program", "references", "repr", "reset_errors",
+    "set_errors", "silence", "tensor", "token", "type", "value", "zip",
 }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Time per update of the smallest GPT, which learns to sort six digits, beside PyTorch.
 
-    python -m tests.benchmarks.gpt [--rounds 20]
+    python -m tests.benchmarks.gpt [--rounds 20] [--batches 1]
 
 The network is that of minGPT's sorting demo: six digits and then the same six sorted, where each
 position predicts the next. The loss is over all positions, and the optimizer plain SGD.
@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 import micrograd_np as mg
-from tests.benchmarks.timing import Step, compare, our_step, rounds_asked_for, their_step, torch
+from tests.benchmarks.timing import (
+    Batches,
+    Step,
+    asked_for,
+    compare,
+    optional,
+    our_steps,
+    their_step,
+)
 
 BATCH, DIGITS, SYMBOLS = 64, 6, 3
 CONTEXT = 2 * DIGITS - 1
@@ -37,12 +45,24 @@ class GPT(mg.Layer):
         return self.head(self.norm(x)).reshape(-1, SYMBOLS)
 
 
-def pytorch_step(gpt: GPT, x: Any, labels: Any) -> Step:
+def network(count: int = 1) -> tuple[mg.Layer, Batches]:
+    """Make the layer and `count` batches, the same in every call."""
+    np.random.seed(0)
+    batches = []
+    for _ in range(count):
+        digits = np.random.randint(0, SYMBOLS, (BATCH, DIGITS))
+        sequences = np.concatenate([digits, np.sort(digits)], axis=1)
+        batches.append((sequences[:, :-1].copy(), sequences[:, 1:].ravel()))
+    return GPT(), batches
+
+
+def pytorch_step(gpt: mg.Layer, batches: Batches) -> Step:
     """Make PyTorch's step, with blocks as minGPT writes them.
 
     That takes a tenth less time than TransformerEncoderLayer, which only holds their parameters.
     """
-    nn, functional = torch.nn, torch.nn.functional
+    nn = optional("torch").nn
+    functional = nn.functional
     blocks = [
         nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, norm_first=True) for _ in range(BLOCKS)
     ]
@@ -72,20 +92,16 @@ def pytorch_step(gpt: GPT, x: Any, labels: Any) -> Step:
             x = x + block.linear2(functional.gelu(block.linear1(block.norm2(x))))
         return module["head"](module["norm"](x)).view(-1, SYMBOLS)
 
-    return their_step(gpt, x, labels, module, forward)
+    return their_step(gpt, batches, module, forward)
 
 
 def main() -> None:
-    rounds = rounds_asked_for("Time the smallest GPT.")
-    np.random.seed(0)
-    digits = np.random.randint(0, SYMBOLS, (BATCH, DIGITS))
-    sequences = np.concatenate([digits, np.sort(digits)], axis=1)
-    x, labels = sequences[:, :-1].copy(), sequences[:, 1:].ravel()
-    gpt = GPT()
-    steps = {"micrograd_np": our_step(gpt, x, labels)}
-    if torch is not None:
-        steps["PyTorch"] = pytorch_step(gpt, x, labels)
-    compare("GPT of 3 blocks, 3 heads, width 48, context 11, batch 64", steps, rounds)
+    asked = asked_for("Time the smallest GPT.")
+    gpt, batches = network(asked.batches)
+    steps = our_steps(gpt, batches)
+    if optional("torch"):
+        steps["PyTorch"] = pytorch_step(gpt, batches)
+    compare("GPT of 3 blocks, 3 heads, width 48, context 11, batch 64", steps, asked.rounds)
 
 
 if __name__ == "__main__":
