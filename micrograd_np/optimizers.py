@@ -482,14 +482,20 @@ class Adam(Optimizer):
         """Apply the rule without weight decay."""
         beta_1, beta_2 = self.betas
         step = state["step"] = state.get("step", 0) + 1
-        m = _accumulated(state, "m", beta_1, number(1 - beta_1, g.dtype) * g)
-        v = _accumulated(state, "v", beta_2, number(1 - beta_2, g.dtype) * g * g)
+        part = np.asarray(number(1 - beta_1, g.dtype) * g)  # the only array that is made
+        m = _accumulated(state, "m", beta_1, part)
+        np.multiply(g, number(1 - beta_2, g.dtype), part)
+        part *= g
+        v = _accumulated(state, "v", beta_2, part)
         if self.amsgrad:
             v = state["largest_v"] = np.maximum(state.get("largest_v", v), v)
         # The corrections are made to the numbers lr and eps, which costs no pass over the arrays.
         root = sqrt(1 - beta_2**step)
-        lr = np.array(self._lr * root / (1 - beta_1**step), g.dtype)
-        parameter -= m / (np.sqrt(v) + np.array(self.eps * root, g.dtype)) * lr
+        np.sqrt(v, part)
+        part += np.array(self.eps * root, g.dtype)
+        np.divide(m, part, part)
+        part *= np.array(self._lr * root / (1 - beta_1**step), g.dtype)
+        parameter -= part
 
 
 class AdamW(Adam):

@@ -113,7 +113,12 @@ def looking(program: Program) -> Callable[[], list[float]]:
     times = function_of(names, [looks[0], *both], result)
     empty = function_of(names, looks, result)
     cost = min(statistics.mean(j - i for i, j in pairwise(empty())) for _ in range(20))
-    return lambda: [max(j - i - cost, 0) for i, j in pairwise(times())]
+
+    def look() -> list[float]:
+        found = times()  # or none, where a check of values ends the program
+        return [max(j - i - cost, 0) for i, j in pairwise(found)] if type(found) is list else []
+
+    return look
 
 
 def products_of(program: Program) -> Callable[[], None]:
@@ -139,7 +144,9 @@ def taken_apart(name: str, program: Program, rounds: int) -> None:
                 run(look, TURN / 2)
                 run(lambda: found[way].append(look()), TURN)  # noqa: B023
     step, alone, *lines = (
-        statistics.median(values) for calls in found.values() for values in zip(*calls, strict=True)
+        statistics.median(values)
+        for calls in found.values()
+        for values in zip(*filter(None, calls), strict=True)
     )
     by_kind: dict[str, list[float]] = {}
     for of, value in zip(program.kinds, lines, strict=True):
