@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..ops.common import Array
-from ..optimizers import _subtract_product
 from ..saving.checkpoint import fill, state_of
 from ..tape import error_state, recording, silence
 from ..tensor import Tensor
@@ -22,7 +21,6 @@ from .writing import Names, unless, written
 MISS = object()  # what a program returns that does not fit
 HELD = object()  # and one whose gradients somebody holds
 FAILED = object()  # and one in which an exception was raised
-_SMALL = 2**15  # entries, up to which an array and what is made of it are in the cache
 
 
 class Program(NamedTuple):
@@ -276,15 +274,13 @@ class _Writer:
         self.plain[this] = name(optimizer._groups, "groups")
         pairs = [(p._data, g) for p, g in zip(optimizer.parameters, grads) if g is not None]
         for dtype in dict.fromkeys(data.dtype for data, _ in pairs):
+            alike = [pair for pair in pairs if pair[0].dtype == dtype]
             rate = name(np.zeros((), dtype), "lr")
+            room = np.empty(max(data.size for data, _ in alike), dtype)  # for one at a time
             lines.append(f"{rate}[()] = {this}._lr")
-            for data, g in [pair for pair in pairs if pair[0].dtype == dtype]:
-                x = name(data, "v")
+            for data, g in alike:
+                x, change = name(data, "v"), name(room[: data.size].reshape(data.shape), "change")
                 slope = name(g, "grad") if isinstance(g, np.ndarray) else f"{self._leaf(g)}.grad"
-                if data.size > _SMALL:
-                    lines.append(f"{name(_subtract_product, 'descend')}({x}, {slope}, {rate})")
-                    continue
-                change = name(np.empty_like(data), "change")
                 lines.append(f"{name(np.multiply, 'multiply')}({slope}, {rate}, {change})")
                 lines.append(f"{name(np.subtract, 'subtract')}({x}, {change}, {x})")
         return lines
