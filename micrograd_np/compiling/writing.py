@@ -9,6 +9,10 @@ from ..ops.common import Array
 from .nesting import owner
 from .recording import Call
 
+_IS_OLD = np.__version__ < "2"  # which looks also at values where it chooses a dtype
+# What einsum calls in the end if it does not think about the order of its products.
+_einsum: Any = np.einsum if _IS_OLD else vars(np)["_core"].multiarray.c_einsum
+
 
 class Names:
     """Names for what the source speaks of."""
@@ -64,7 +68,7 @@ def written(call: Call, args: Any, options: Any, results: list[Array], name: Any
         if function is np.ndarray.dot:
             return f"{name(args[0].dot, 'dot')}({given[1]}, {made[0]})"
         if function is np.einsum and "optimize" not in options:
-            function = np._core.multiarray.c_einsum if hasattr(np, "_core") else function
+            function = _einsum
         called = name(function, call.name)
         if isinstance(function, np.ufunc) and function not in (np.maximum, np.minimum):
             return f"{called}({', '.join([*given, *made, *settings])})"
@@ -90,8 +94,7 @@ def written(call: Call, args: Any, options: Any, results: list[Array], name: Any
 
 def _as_arrays(ufunc: np.ufunc, args: Any, options: Any, results: list[Array]) -> Any:
     """Return arguments with arrays of the right dtype for Python numbers, which cost less."""
-    is_old = not hasattr(np, "_core")  # NumPy 1 looks at the values, too
-    if options or is_old or not any(type(x) in (int, float) for x in args):
+    if options or _IS_OLD or not any(type(x) in (int, float) for x in args):
         return args
     kinds = [x.dtype if hasattr(x, "dtype") else type(x) for x in args]
     try:
