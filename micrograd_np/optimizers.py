@@ -124,7 +124,8 @@ class Optimizer:
         token = error_state.set(silence)
         try:
             for group in self._groups:
-                update = self._for(group).update
+                has_own = group.settings or group.lr_ratio != 1
+                update = self._for(group).update if has_own else self.update
                 for i in group.params:
                     if (g := self.parameters[i].grad) is not None:
                         update(self.parameters[i].data, g, self.state[i])
@@ -213,7 +214,7 @@ class Optimizer:
 
     def _for(self, group: _Group) -> "Optimizer":
         """Return the optimizer as it is for a group: a copy, if the group has own settings."""
-        if group.lr_ratio == 1 and not group.settings:
+        if not group.settings and group.lr_ratio == 1:
             return self
         adapted = copy(self)
         for name, value in group.settings.items():

@@ -212,9 +212,13 @@ class _Writer:
         name = self.names.of
         if value is None or isinstance(value, bool) or not isinstance(value, VALUES):
             return f"{now} is not {name(value, 'thing', exactly=True)}"
+        hint = f"n{value}" if isinstance(value, int) else "number"
+        same = name(value, hint, exactly=True)
+        kind = name(type(value), "kind")
+        is_other = f"{now} != {same} or type({now}) is not {kind}"
         if value == 0 or value != value:  # of which there are several that are equal, or none
-            return f"repr({now}) != {repr(value)!r}"
-        return f"{now} != {name(value, 'number')} or type({now}) is not {name(type(value), 'kind')}"
+            is_other = f"repr({now}) != {repr(value)!r}"
+        return f"({now} is not {same} and ({is_other}))"
 
     # What has to be undone when it turns out within the program that it does not fit
 

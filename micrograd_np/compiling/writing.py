@@ -26,9 +26,11 @@ class Names:
     def of(self, value: Any, hint: str, exactly: bool = False) -> str:
         """Return the name of a value, or the value itself if it is written as short.
 
-        An array has the name of an equal view of the same memory, unless it is wanted `exactly`.
+        Unless it is wanted `exactly`, an equal value will do: for an array the same memory.
         """
-        if value is None or value.__class__ in (bool, int, str):
+        if value is None or value.__class__ is bool:
+            return repr(value)
+        if value.__class__ in (int, str) and not exactly:
             return repr(value)
         key: Any = id(value)
         if isinstance(value, np.ndarray) and not exactly:
