@@ -63,6 +63,17 @@ def batch(i: int, rows: int = 8) -> Any:
     return np.random.default_rng(i).standard_normal((rows, 5))
 
 
+def training_step(model: mg.Layer, optimizer: mg.Optimizer) -> Callable[[Any], Any]:
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = mg.mean_squared_error(model(x), x[:, :3])
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
 def both(make: Callable[[Any], Any], falls_back: bool = False) -> Any:
     """Call what `make` makes as it is and compiled; both give all that is to be compared.
 
@@ -203,14 +214,7 @@ def test_every_optimizer(kind: Any, settings: dict[str, Any], dtype: Any, groupe
         schedule = mg.schedules.cosine(0.1, CALLS)
         results = []
 
-        @wrap
-        def step(x: Any) -> Any:
-            optimizer.zero_grad()
-            loss = mg.mean_squared_error(model(x), x[:, :3])
-            loss.backward()
-            optimizer.step()
-            return loss
-
+        step = wrap(training_step(model, optimizer))
         for i in range(CALLS):
             optimizer.lr = schedule(i)
             results.append([seen(step(batch(i).astype(dtype))), state(model, optimizer)])
@@ -237,14 +241,7 @@ def changing(change: Callable[[Any, Any], Any], **settings: Any) -> Callable[[An
         optimizer = mg.Adam(model.parameters(), lr=0.05, **settings)
         results = []
 
-        @wrap
-        def step(x: Any) -> Any:
-            optimizer.zero_grad()
-            loss = mg.mean_squared_error(model(x), x[:, :3])
-            loss.backward()
-            optimizer.step()
-            return loss
-
+        step = wrap(training_step(model, optimizer))
         for i in range(2 * CALLS):
             if i == CALLS:
                 change(model, optimizer)
@@ -297,12 +294,7 @@ def test_an_optimizer_whose_state_is_put_back_goes_on_from_there() -> None:
         model = network()
         optimizer = mg.Adam(model.parameters())
 
-        @wrap
-        def step(x: Any) -> Any:
-            optimizer.zero_grad()
-            mg.mean_squared_error(model(x), x[:, :3]).backward()
-            optimizer.step()
-
+        step = wrap(training_step(model, optimizer))
         results = []
         for i in range(20):
             step(batch(i))
@@ -324,11 +316,7 @@ def test_steps_as_they_are_and_compiled_ones_take_turns() -> None:
         model = network()
         optimizer = mg.Adam(model.parameters(), amsgrad=True)
 
-        def plain_step(x: Any) -> Any:
-            optimizer.zero_grad()
-            mg.mean_squared_error(model(x), x[:, :3]).backward()
-            optimizer.step()
-
+        plain_step = training_step(model, optimizer)
         step = wrap(plain_step)
         results = []
         for i in range(20):

@@ -31,9 +31,9 @@ def compile(function: Callable[..., Any]) -> "Compiled":
     all may change, such as `lr`.
 
     What cannot be done so, the function does itself, and one warning says why: if it decides by
-    values where that cannot be undone, takes numbers out of arrays to compute with them, changes
-    Python objects, draws from a random generator of its own, or uses arrays that are not made by
-    NumPy.
+    values where that cannot be undone, takes numbers out of arrays, changes Python objects, prints,
+    draws from a random generator of its own, or uses what cannot be checked, such as iterators, or
+    arrays that are not made by NumPy.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ from .functions import (
     VIEWS,
     WITH_OUT,
     WRITERS,
-)  # fmt: skip
+)
 from .nesting import arrays_in, mapped, owner
 from .traced import Traced, TracedScalar, current, function_of, plain, stripped, traced
 
@@ -39,10 +39,10 @@ class Call:
 
     `way` says how to do it again: "out" with the result as its out argument, "copy" the argument
     into the result, "into" the result copied from what it returns, "unsure" as into if that has
-    the shape and dtype that it had, "made" nothing but for the
-    memory, "constant" as copy but of what never changes, "done" for what it does to its arguments,
-    "draw" as into but always, "guard" that the argument is true, or not, as `result` says; "step",
-    "grad" and "held" are of optimizers and gradients.
+    the shape and dtype that it had, "made" nothing but for the memory, "constant" as copy but of
+    what never changes, "done" for what it does to its arguments, "draw" as into but always, "guard"
+    that the argument is true, or not, as `result` says; "step", "grad" and "held" are of optimizers
+    and gradients.
     """
 
     __slots__ = ("args", "function", "name", "options", "reads", "result", "way", "writes")

@@ -19,14 +19,9 @@ from ..tensor import Tensor
 from .nesting import arrays_in, owner
 from .reaching import Check, Reach
 from .recording import Call, Recorder, Replaced, new_array, recording
-from .traced import (
-    Traced,
-    TracedNumber,
-    current,
-    plain,
-    stripped,
-    traced,
-)  # fmt: skip
+from .traced import Traced, TracedNumber, current, plain, stripped, traced
+
+_short_ones = products._short_ones  # itself: while something is recorded, another stands there
 
 # Names that programs use themselves.
 RESERVED = {
@@ -62,14 +57,11 @@ class Run:
         self._last_arguments: dict[str, Any] = last
         self.arguments = {**{f"x{i}": x for i, x in enumerate(args)}, **options}
         self.arity = len(args)
-        self.returned: Any = None
         others = [x for x in self.arguments.values() if not isinstance(x, Tensor | np.ndarray)]
         self.reach = Reach(function, others)
         self.leaves = [t for t in self.reach.tensors if t._node is not None and not t._node.order]
         self.nodes: list[Any] = [leaf._node for leaf in self.leaves]
-        self.grads: dict[int, Any] = {
-            id(node): node.grad for node in self.nodes
-        }  # as they were before
+        self.grads: dict[int, Any] = {id(node): node.grad for node in self.nodes}
         self.inputs: list[tuple[str, Any, Array]] = []
         self._stood: list[tuple[Tensor, Array]] = []
         given = [self._input(name, value) for name, value in self.arguments.items()]
@@ -147,7 +139,7 @@ class Run:
             self._stood.append((t, t._data))
             t._data = traced(t._data)
         views: dict[int, Any] = {}
-        self._held: list[tuple[Check, Any]] = []
+        self._held: list[Check] = []
         for check in self.reach.checks:
             if type(check.value) is np.ndarray and check.way in ("cell", "item", "attribute"):
                 view = views.setdefault(id(check.value), traced(check.value))
@@ -155,7 +147,7 @@ class Run:
                     check.put(view)
                 except TypeError:  # of a class, or of a tuple
                     continue
-                self._held.append((check, view))
+                self._held.append(check)
         self._last: list[Any] = []
         self._before: set[int] = set()  # memory of gradients that are as they were before
         self._untouched: set[int] = set()  # and of those that are as they were when noted
@@ -174,7 +166,7 @@ class Run:
         for t, data in self._stood:
             same = owner(t._data) is owner(data) and t._data.shape == data.shape
             t._data = data if same else stripped(t._data)
-        for check, _ in self._held:
+        for check in self._held:
             now = check.now()
             if isinstance(now, Traced):
                 same = owner(now) is owner(check.value) and now.shape == check.value.shape
@@ -310,9 +302,6 @@ def _states(streams: list[Any]) -> dict[int, str]:
 
 def _is_usual(array: Array) -> bool:
     return type(array) is np.ndarray and array.flags.c_contiguous and array.flags.aligned
-
-
-_short_ones = products._short_ones
 
 
 def _untraced(function: Callable[..., Any], *args: Any) -> Any:

@@ -55,11 +55,16 @@ class Step:
             vectors, singles = [], []
             for dtype in dict.fromkeys(array.dtype for _, array, _ in members):
                 alike = [member for member in members if member[1].dtype == dtype]
-                if len(alike) > 1 and _is_by_entry(optimizer) and _are_small(alike):
+                if len(alike) > 1 and self._is_by_entry() and _are_small(alike):
                     vectors.append(_Vector(alike))
                 else:
                     singles += alike
             self._parts.append((group, vectors, singles))
+
+    def _is_by_entry(self) -> bool:
+        """Whether the rule is known to treat entries alike, with so many calls that it pays."""
+        rule = self._optimizer
+        return self._is_own and type(rule) is not SGD and not getattr(rule, "amsgrad", False)
 
 
 def _read(g: Any) -> Array:
@@ -77,12 +82,6 @@ def is_plain(optimizer: Optimizer) -> bool:
         and optimizer._groups[0].lr_ratio == 1
         and not optimizer._groups[0].settings
     )
-
-
-def _is_by_entry(optimizer: Optimizer) -> bool:
-    """Whether a rule is known to treat entries alike, and makes so many calls that it pays."""
-    own = type(optimizer).__module__.split(".")[0] == _PACKAGE
-    return own and type(optimizer) is not SGD and not getattr(optimizer, "amsgrad", False)
 
 
 def _are_small(members: list[_Member]) -> bool:

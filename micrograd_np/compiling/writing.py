@@ -62,7 +62,7 @@ def written(call: Call, args: Any, options: Any, results: list[Array], name: Any
     """Write a call of NumPy."""
     function = call.function
     if isinstance(function, np.ufunc) and function.nin == len(args):
-        args = _as_arrays(function, args, options, results)
+        args = _as_arrays(function, args, options)
     given = [name(x, "v") if isinstance(x, np.ndarray) else name(x, "c") for x in args]
     made = [name(x, "v") for x in results]
     settings = [f"{key}={name(value, 'c')}" for key, value in options.items()]
@@ -94,7 +94,7 @@ def written(call: Call, args: Any, options: Any, results: list[Array], name: Any
     return f"for made, value in zip(({', '.join(made)}), {text}): copyto(made, value)"
 
 
-def _as_arrays(ufunc: np.ufunc, args: Any, options: Any, results: list[Array]) -> Any:
+def _as_arrays(ufunc: np.ufunc, args: Any, options: Any) -> Any:
     """Return arguments with arrays of the right dtype for Python numbers, which cost less."""
     if options or _IS_OLD or not any(type(x) in (int, float) for x in args):
         return args
