@@ -1,64 +1,61 @@
 """README and docs: every Python block runs, in one namespace a page, and prints what is shown."""
 
-import contextlib
-import io
-import itertools
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import pytest
-from matplotlib import pyplot as plt
 
 import micrograd_np as mg
-
-mpl.use("Agg")
-
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```(?:text|mermaid)\n(.*?)^```\n)?", re.M | re.S)
-
-
-def run_page(text: str, name: str = "page") -> int:
-    """Run a page's blocks in order; return how many there were."""
-    namespace: dict[str, Any] = {"__name__": "__page__"}
-    count = 0
-    for match in BLOCK.finditer(text):
-        line = text.count("\n", 0, match.start()) + 1
-        output = io.StringIO()
-        with contextlib.redirect_stdout(output):
-            exec(compile("\n" * line + match[1], name, "exec"), namespace)
-        assert output.getvalue() == (match[2] or ""), f"{name}, block at line {line}"
-        count += 1
-    return count
-
-
-@pytest.fixture(autouse=True)
-def _alike_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Give pages a folder of their own to write into, and a clock that goes evenly; close plots."""
-    monkeypatch.chdir(tmp_path)
-    times = (ticks / 100 for ticks in itertools.count())
-    monkeypatch.setattr("micrograd_np.training.run.perf_counter", lambda: next(times))
-    yield
-    plt.close("all")
+from tests.pages import PAGES, ROOT, difference, pictures, run
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_python_blocks_run_and_print_what_is_shown(page: Path) -> None:
+def test_blocks_print_what_is_shown_and_save_the_pictures(page: Path) -> None:
     text = page.read_text()
-    assert run_page(text, str(page)) == text.count("```python")
+    outcome = run(text, str(page))
+    assert outcome.text == text
+    for path in pictures(page):
+        assert not difference(outcome.files[path.name], path.read_bytes(), path.name), path.name
+
+
+def test_every_picture_is_shown_by_one_page() -> None:
+    shown = [path.resolve() for page in PAGES for path in pictures(page)]
+    assert sorted(shown) == sorted((ROOT / "docs").rglob("figures/*"))
 
 
 def test_a_wrong_output_and_a_block_that_fails_are_found() -> None:
-    assert run_page("```python\nx = 2\n```\n\n```python\nprint(x)\n```\n\n```text\n2\n```\n") == 2
-    with pytest.raises(AssertionError, match="block at line 1"):
-        run_page("```python\nprint(1)\n```\n\n```text\n2\n```\n")
-    with pytest.raises(AssertionError):
-        run_page("```python\nprint(1)\n```\n")
+    right = "```python\nx = 2\n```\n\n```python\nprint(x)\n```\n\n```text\n2\n```\n"
+    assert run(right).text == right
+    assert run(right.replace("text\n2", "text\n3")).text == right
+    assert run("```python\nprint(1)\n```\n").text == "```python\nprint(1)\n```\n\n```text\n1\n```\n"
+    assert run("```python\n1\n```\n\n```text\n1\n```\n").text == "```python\n1\n```\n"
     with pytest.raises(ZeroDivisionError):
-        run_page("```python\n1 / 0\n```\n")
+        run("```python\n1 / 0\n```\n")
+
+
+def test_a_picture_that_is_not_current_is_found() -> None:
+    page = """```python
+import numpy as np
+from matplotlib import pyplot as plt
+
+figure, axes = plt.subplots(figsize=(3, 2))
+axes.plot([0, 1, 2], [0, 1, HEIGHT])
+figure.savefig("line.svg")
+figure, axes = plt.subplots(figsize=(3, 2))
+axes.imshow(np.full((9, 9), BRIGHTNESS), vmin=0, vmax=2)
+figure.savefig("image.svg")
+figure.savefig("image.png")
+```
+"""
+
+    def drawn(height: str, brightness: str) -> dict[str, bytes]:
+        return run(page.replace("HEIGHT", height).replace("BRIGHTNESS", brightness)).files
+
+    first, nearly = drawn("2", "1"), drawn("2.0000001", "1.0000001")
+    for name in ("line.svg", "image.svg", "image.png"):
+        assert not difference(nearly[name], first[name], name)
+        assert difference(drawn("2.2", "1.5")[name], first[name], name)
+    assert difference(first["image.svg"], first["line.svg"], "line.svg") == "it has other parts"
 
 
 def test_links_between_pages_lead_somewhere() -> None:
