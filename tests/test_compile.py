@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import threading
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -683,6 +684,51 @@ def test_memory_is_less_than_the_function_itself_takes() -> None:
         forward(x)
     ((_, program),) = forward._programs
     assert program.size < 3 * x.nbytes  # of 24 values
+
+
+def test_calls_that_are_recorded_free_what_they_no_longer_need() -> None:
+    def forward(x: Any) -> Any:
+        y = x
+        for _ in range(40):
+            y = np.tanh(y)
+        return y
+
+    x = np.random.default_rng(0).standard_normal((1000, 32))
+    compiled = mg.compile(forward)
+    compiled(x)
+    tracemalloc.start()
+    try:
+        for _ in range(2):
+            compiled(x)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert compiled.source()
+    assert peak < 10 * x.nbytes  # of 40 values
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_gradients_that_are_always_the_same_can_be_written_into(order: Any) -> None:
+    def total(x: Any) -> Any:
+        return np.sum(x), (lambda g: np.ones((2, 3), order=order),)
+
+    def make(wrap: Wrap) -> Any:
+        weight = mg.Tensor(np.ones((2, 3)), requires_grad=True)
+
+        @wrap
+        def step() -> Any:
+            weight.grad = None
+            mg.apply(total, weight).backward()
+
+        results = []
+        for _ in range(CALLS):
+            step()
+            assert weight.grad is not None
+            results.append(seen(weight.grad))
+            weight.grad *= 7
+        return results
+
+    both(make)
 
 
 # Where it stands aside

@@ -22,7 +22,7 @@ class Traits:
             for name, given in run.arguments.items()
             if name not in kinds
         }
-        self.kind = kinds, others, [g is None for g in run.grads.values()]
+        self.kind = kinds, others, list(run.had_grad.values())
 
 
 def difference(first: Traits, second: Traits) -> str:

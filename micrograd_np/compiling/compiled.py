@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import tensor
 from .comparing import Traits, difference
-from .program import FAILED, HELD, MISS, Program, build
+from .program import FAILED, HELD, Missed, Program, build
 from .results import described, handed_over, without_graph
 from .runs import RESERVED, Run
 from .traced import current
@@ -93,10 +93,12 @@ class Compiled:
         if tensor.result_of is not _result_of or not self._busy.acquire(False):
             return without_graph(self._function(*args, **options), self.reason)
         try:
-            names = (len(args), *options)
+            names = (len(args), *options) if options else len(args)
             for kind, program in self._programs:
                 if kind == names:
                     result = program.call(*args, **options)
+                    if result.__class__ is not Missed:
+                        return result
                     if result is HELD:
                         self._copies = True
                         self._programs.clear()
@@ -104,8 +106,6 @@ class Compiled:
                     if result is FAILED:
                         self._give_up("a call raises an exception")
                         break
-                    if result is not MISS:
-                        return result
             return without_graph(self._called(names, args, options), self.reason)
         finally:
             self._busy.release()
@@ -122,7 +122,7 @@ class Compiled:
 
     def _called(self, names: Any, args: Any, options: dict[str, Any]) -> Any:
         """Call the function itself, and record the call unless it is the first of its kind."""
-        kind = (*names, *map(_kind, args), *map(_kind, options.values()))
+        kind = (names, *map(_kind, args), *map(_kind, options.values()))
         if self.reason or current.get() or kind not in self._met:
             if len(self._met) < _MOST_KINDS:
                 self._met.add(kind)  # what is made once and kept is there next time

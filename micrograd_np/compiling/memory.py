@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.common import Array
-from .nesting import arrays_in, mapped, owner
+from .nesting import Place, address, arrays_in, is_whole, layout, mapped, memory_of
 from .recording import Call
 
 _ALIGNED = 64
@@ -21,7 +21,9 @@ class Memory:
     calls
         The calls, in order.
     made
-        The memory that may be moved, by identity.
+        How many bytes the memory has that may lie anywhere, by number.
+    constant
+        Arrays that are all of such memory, always.
     kept
         Memory that is read when the program has ended.
     apart
@@ -29,12 +31,17 @@ class Memory:
     """
 
     def __init__(
-        self, calls: list[Call], made: dict[int, Any], kept: set[int], apart: set[int]
+        self,
+        calls: list[Call],
+        made: dict[int, int],
+        constant: dict[int, Array],
+        kept: set[int],
+        apart: set[int],
     ) -> None:
         self._made = made
         self._same: dict[int, int] = {}  # memory that lies where other memory lay before
         self._written = {memory for call in calls for memory in call.writes}
-        self._places: dict[int, tuple[Array, int]] = {}
+        self._rooms: dict[int, Array] = dict(constant)
         first: dict[int, int] = {}
         last: dict[int, int] = {}
         for i, call in enumerate(calls):
@@ -43,24 +50,22 @@ class Memory:
                 last[memory] = i
         last |= dict.fromkeys(kept | apart, _FOREVER)
         self.calls = [c for i, c in enumerate(calls) if not self._is_needless(c, i, first, last)]
-        movable = [m for m in made if m in self._written and isinstance(made[m], np.ndarray)]
-        self._place(calls, {self._of(m) for m in movable}, last, apart)
+        self._place(calls, last, apart)
 
     def _is_needless(self, call: Call, i: int, first: dict[int, int], last: dict[int, int]) -> bool:
         """Whether a call copies what nobody reads where it was: then it can stay there."""
         if call.way != "copy" or call.options:
             return False
         (source,), copy = call.args, call.result
-        if not isinstance(source, np.ndarray):
+        if not (isinstance(source, Place) and isinstance(copy, Place)):
             return False
-        old, new = id(owner(source)), id(owner(copy))
+        old, new = source.memory, copy.memory
         if (
-            old not in self._made.keys() & self._written
-            or new not in self._made
+            old not in self._written
             or last[old] > i
             or first[new] < i
             or (source.dtype, source.strides) != (copy.dtype, copy.strides)
-            or not source.size == owner(source).size == copy.size == owner(copy).size
+            or not (source.is_whole and copy.is_whole and source.shape == copy.shape)
         ):
             return False
         self._same[new] = old
@@ -73,18 +78,16 @@ class Memory:
             memory = self._same[memory]
         return memory
 
-    def _place(
-        self, calls: list[Call], movable: set[int], last: dict[int, int], apart: set[int]
-    ) -> None:
+    def _place(self, calls: list[Call], last: dict[int, int], apart: set[int]) -> None:
         """Give every memory its place, in the order in which it is first used."""
         roots = {self._of(memory) for memory in apart}
         free: list[Array] = []
         held: dict[int, list[Array]] = {}  # by the call that needs them last
         for i, call in enumerate(calls):
             for memory in sorted(map(self._of, call.reads | call.writes)):
-                if memory not in movable or memory in self._places:
+                if memory not in self._made or memory in self._rooms:
                     continue
-                size = self._made[memory].nbytes
+                size = self._made[memory]
                 if memory in roots:
                     room = _room(size)
                 else:
@@ -92,53 +95,49 @@ class Memory:
                     room = min(fitting, key=len) if fitting else _room(size)
                     free = [r for r in free if r is not room]
                     held.setdefault(last[memory], []).append(room)
-                self._places[memory] = room, 0
+                self._rooms[memory] = room
             free += held.pop(i, [])
 
     def moved(self, value: Any) -> Any:
         """Return nested arguments with every array in its place."""
         return mapped(value, self._moved)
 
-    def _moved(self, array: Array) -> Array:
-        held = owner(array)
-        memory = self._of(id(held))
-        if memory not in self._places:
-            return array
-        room, start = self._places[memory]
-        start += _address(array) - _address(held)
-        return np.ndarray(array.shape, array.dtype, room, start, array.strides)
+    def _moved(self, x: Array | Place) -> Array:
+        if not isinstance(x, Place):
+            return x
+        room = self._rooms[self._of(x.memory)]
+        return np.ndarray(x.shape, x.dtype, room, x.start, x.strides)
 
     def size(self) -> int:
         """Return how many bytes were planned."""
-        return sum(r.nbytes for r in {id(r): r for r, _ in self._places.values()}.values())
+        return sum(room.nbytes for room in {id(r): r for r in self._rooms.values()}.values())
 
 
 def _room(size: int) -> Array:
     """Return bytes that begin where the processor likes it."""
     whole = np.empty(size + _ALIGNED, np.uint8)
-    start = -_address(whole) % _ALIGNED
+    start = -address(whole) % _ALIGNED
     return whole[start : start + size]
 
 
-def _address(array: Array) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
+def needed(calls: Iterable[Call], kept: set[int]) -> tuple[list[Call], dict[int, Array]]:
+    """Return the calls whose effects somebody sees: who reads the memory `kept`, or other calls.
 
-
-def needed(calls: Iterable[Call], kept: set[int]) -> list[Call]:
-    """Return the calls whose effects somebody sees: who reads the memory `kept`, or other calls."""
+    And the arrays that stand for memory that is constant, for which nothing has to be called.
+    """
     calls = list(calls)
     writers: dict[int, int] = {}
     for call in calls:
         for memory in call.writes:
             writers[memory] = writers.get(memory, 0) + 1
-    ones = {
-        memory
+    constant = {
+        memory: call.args[0]
         for call in calls
-        if call.way == "constant" and call.result.ndim == 0 and call.result == 1
+        if call.way == "constant" and _is_whole(call) and call.args[0].flags.c_contiguous
         for memory in call.writes
-        if writers[memory] == 1
+        if writers[memory] == 1 and call.args[0].strides == call.result.strides
     }
+    ones = {memory for memory, array in constant.items() if array.ndim == 0 and array == 1}
     calls = [_without_one(call, ones) for call in calls]
     live, found = set(kept), []
     for call in reversed(calls):
@@ -150,10 +149,11 @@ def needed(calls: Iterable[Call], kept: set[int]) -> list[Call]:
             ):
                 live -= call.writes - call.reads
             live |= call.reads
-            is_same_always = call.way == "constant" and all(writers[m] == 1 for m in call.writes)
-            if call.way != "made" and not is_same_always:
+            if call.way != "made" and not (
+                call.way == "constant" and call.writes <= constant.keys()
+            ):
                 found.append(call)
-    return found[::-1]
+    return found[::-1], constant
 
 
 def _without_one(call: Call, ones: set[int]) -> Call:
@@ -161,26 +161,21 @@ def _without_one(call: Call, ones: set[int]) -> Call:
     if call.function is not np.multiply or call.options or call.way != "out":
         return call
     for one, x in (call.args, call.args[::-1]):
-        is_one = isinstance(one, np.ndarray) and one.ndim == 0 and id(owner(one)) in ones
-        if is_one and isinstance(x, np.ndarray) and _kind(x) == _kind(call.result):
-            reads = {id(owner(x))}
-            return Call("copy", np.copyto, (x,), None, call.result, reads, call.writes)
+        is_one = isinstance(one, Place) and one.shape == () and one.memory in ones
+        if is_one and isinstance(x, np.ndarray | Place) and _kind(x) == _kind(call.result):
+            return Call("copy", np.copyto, (x,), None, call.result, {memory_of(x)}, call.writes)
     return call
 
 
-def _kind(array: Array) -> Any:
-    return array.shape, array.strides, array.dtype
+def _kind(x: Array | Place) -> Any:
+    return x.shape, x.strides, x.dtype
 
 
 def _is_of_itself(call: Call) -> bool:
     """Whether a call copies an array into itself, as the last part of ``x[i] += y`` does."""
     source, copy = call.args[0], call.result
-    return isinstance(source, np.ndarray) and _layout(source) == _layout(copy)
-
-
-def _layout(array: Array) -> Any:
-    return _address(array), array.shape, array.strides, array.dtype
+    return isinstance(source, np.ndarray | Place) and layout(source) == layout(copy)
 
 
 def _is_whole(call: Call) -> bool:
-    return all(array.size == owner(array).size for array in arrays_in(call.result))
+    return all(map(is_whole, arrays_in(call.result)))

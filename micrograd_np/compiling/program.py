@@ -11,16 +11,21 @@ from ..saving.checkpoint import fill, state_of
 from ..tape import error_state, recording, silence
 from ..tensor import Tensor
 from .memory import Memory, needed
-from .nesting import arrays_in, owner
+from .nesting import Place, arrays_in, memory_of, owner
 from .reaching import VALUES, Check
 from .recording import Call
 from .runs import RESERVED, Run
 from .steps import Step, is_plain
 from .writing import Names, unless, written
 
-MISS = object()  # what a program returns that does not fit
-HELD = object()  # and one whose gradients somebody holds
-FAILED = object()  # and one in which an exception was raised
+
+class Missed:
+    """What a program returns that does not stand for the function."""
+
+
+MISS = Missed()  # it does not fit
+HELD = Missed()  # somebody holds its gradients
+FAILED = Missed()  # an exception was raised in it
 
 
 class Program(NamedTuple):
@@ -31,9 +36,13 @@ class Program(NamedTuple):
     size: int  # bytes of its memory
     references: Callable[[], list[int]]  # to each of the arrays handed out, now
     most: list[int]  # how many there are if nobody else holds them
+    grads: list[tuple[Any, Array]]  # the nodes of leaves, and where their gradients will be
 
     def hand_over(self) -> None:
-        """Take the references that there are for all that there will be."""
+        """Take over the gradients of the recorded run, and all references that there will be."""
+        for node, array in self.grads:
+            np.copyto(array, node.grad)
+            node.grad = array
         self.most[:] = self.references()
 
 
@@ -50,11 +59,11 @@ def build(run: Run, returned: Any, copies: bool) -> Program:
         Whether gradients are handed out as copies.
     """
     recorder = run.recorder
-    kept = {recorder.memory(array) for array in arrays_in(_parts(returned))}
-    calls = needed(recorder.calls, kept | set(recorder.found))
+    kept = set(map(memory_of, arrays_in(_parts(returned))))
+    calls, constant = needed(recorder.calls, kept | set(recorder.found))
     handed = [call for call in calls if call.way == "grad" and call.args[0] is not None]
     apart = {memory for call in handed for memory in call.reads if memory in recorder.made}
-    memory = Memory(calls, recorder.made, kept & set(recorder.made), apart)
+    memory = Memory(calls, recorder.made, constant, kept & recorder.made.keys(), apart)
     return _Writer(run, memory, returned, copies).program()
 
 
@@ -138,7 +147,10 @@ class _Writer:
         exec(compile(whole, "<program>", "exec"), space)
         most: list[int] = []
         call, references = space["make"](most, **given)
-        return Program(call, source, self.memory.size(), references, most)
+        grads = {c.function: c.args[0] for c in self.memory.calls if c.way == "grad"}
+        places = [] if self.copies else [(n, g) for n, g in grads.items() if isinstance(g, Place)]
+        moved = [(node, self._grad(place)) for node, place in places]
+        return Program(call, source, self.memory.size(), references, most, moved)
 
     def _head(self) -> str:
         names = list(self.run.arguments)
@@ -161,11 +173,11 @@ class _Writer:
     def _leaf(self, node: Any) -> str:
         return self.names.of(node, f"{self.leaves[id(node)]}_leaf")
 
-    def _grad(self, array: Array) -> Array:
+    def _grad(self, grad: Array | Place) -> Array:
         """Return a gradient in its place: always the same object, which is handed out."""
-        if id(array) not in self._grads:
-            self._grads[id(array)] = self.memory.moved(array)
-        return self._grads[id(array)]
+        if id(grad) not in self._grads:
+            self._grads[id(grad)] = self.memory.moved(grad)
+        return self._grads[id(grad)]
 
     # What must hold
 
@@ -190,8 +202,8 @@ class _Writer:
                 texts.append(self._differs(x, given))
         texts += [self._check(check) for check in self.run.reach.checks]
         for node in self.run.nodes:
-            was_none = self.run.grads[id(node)] is None
-            texts.append(f"{self._leaf(node)}.grad is {'not ' * was_none}None")
+            had_grad = self.run.had_grad[id(node)]
+            texts.append(f"{self._leaf(node)}.grad is {'not ' * (not had_grad)}None")
         return texts
 
     def _check(self, check: Check) -> str:

@@ -1,8 +1,8 @@
 """Recording: running a function on arrays that note every NumPy call that is made of them.
 
-The arrays are ordinary ones, so what is recorded is a real run. A call is noted with the very
-arrays that it read and wrote: doing it again, into the same memory, is the next run. Views need no
-note, since they are views of the same memory again.
+The arrays are ordinary ones, so what is recorded is a real run. A call is noted with the places of
+the arrays that it read and wrote: doing it again, in the same places, is the next run. Views need
+no note, since they are places in the same memory. What the run no longer needs is freed as ever.
 """
 
 import sys
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeAlias
+from weakref import ref
 from zlib import crc32
 
 import numpy as np
@@ -27,7 +28,7 @@ from .functions import (
     WITH_OUT,
     WRITERS,
 )
-from .nesting import arrays_in, mapped, owner
+from .nesting import Place, address, arrays_in, mapped, owner
 from .traced import Traced, TracedScalar, current, function_of, plain, stripped, traced
 
 new_array = np.array  # which, while something is recorded, is another
@@ -71,8 +72,10 @@ class Recorder:
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
-        self.made: dict[int, Any] = {}  # memory that came to be meanwhile, by identity
+        self.made: dict[int, int] = {}  # bytes of memory that came to be meanwhile, by number
         self.found: dict[int, Any] = {}  # memory from outside, in the order of its first use
+        self._kept: dict[int, Any] = {}  # memory that came to be and stays where it is
+        self._numbers: dict[int, tuple[int, ref[Any]]] = {}  # of what was made, by identity
         self.constants: list[tuple[str, Any]] = []  # to be compared with those of another run
         self.reason = ""  # why the run cannot be done again
         self.marks: dict[int, int | None] = {}  # what memory held when it was last written
@@ -82,49 +85,81 @@ class Recorder:
         self.reason = self.reason or reason
 
     def memory(self, array: Array) -> int:
-        """Return the identity of an array's memory."""
+        """Return the number of an array's memory, which is its identity if it stays."""
         held = owner(array)
-        if id(held) not in self.made and id(held) not in self.found:
+        if number := self._number(held):
+            return number
+        if id(held) not in self._kept and id(held) not in self.found:
             self.found[id(held)] = held
             self.marks[id(held)] = _mark(held)
         return id(held)
 
+    def _number(self, held: Any) -> int:
+        """Return the number of memory that was made, else 0."""
+        number, reference = self._numbers.get(id(held), (0, None))
+        return number if reference is not None and reference() is held else 0
+
     def knows(self, array: Array) -> bool:
         """Whether an array's memory was met before."""
-        held = id(owner(array))
-        return held in self.made or held in self.found
+        held = owner(array)
+        return bool(self._number(held)) or id(held) in self._kept or id(held) in self.found
 
     def fresh(self, array: Array) -> Array:
         """Take note of memory that came to be; return the array plain."""
         held = owner(array)
-        self.made[id(held)] = held
-        self.marks[id(held)] = _mark(held)
+        if isinstance(held, np.ndarray):
+            number = -1 - len(self.made)
+            self.made[number] = held.nbytes
+            self._numbers[id(held)] = number, ref(held)
+            self.marks[number] = _mark(held)
+        else:
+            self.keep(array)
         if array.dtype.hasobject:
             self.cannot("it makes an array of Python objects")
         return plain(array)
+
+    def keep(self, array: Array) -> Array:
+        """Take note of memory that came to be and stays."""
+        held = owner(array)
+        self._kept[id(held)] = held
+        self.marks[id(held)] = _mark(held)
+        return array
+
+    def placed(self, value: Any) -> Any:
+        """Return nested arguments with the places of what lies in memory that was made."""
+
+        def place(array: Any) -> Any:
+            held = owner(array)
+            if not (number := self._number(held)):
+                return array
+            start, is_whole = address(array) - address(held), array.nbytes == held.nbytes
+            return Place(number, start, array.shape, array.strides, array.dtype, is_whole)
+
+        return mapped(value, place)
 
     def note(
         self, way: str, function: Any, args: Any, options: Any, result: Any, written: Any = (),
         name: str = "",
     ) -> None:  # fmt: skip
         """Note a call; `written` are arrays beside its result that it writes into."""
-        reads = set(map(self.memory, arrays_in(args, options)))
-        writes = set(map(self.memory, arrays_in(written, result)))
-        self.check(reads - writes)
-        self.mark(writes)
-        call = Call(way, function, args, options, result, reads, writes, name)
+        read, changed = arrays_in(args, options), arrays_in(written, result)
+        reads, writes = set(map(self.memory, read)), set(map(self.memory, changed))
+        self.check(x for x in read if self.memory(x) not in writes)
+        self.mark(changed)
+        given, settings, made = self.placed([args, options, result])
+        call = Call(way, function, given, settings, made, reads, writes, name)
         self.constants.append((call.name, _constants([args, options])))
         self.calls.append(call)
 
-    def mark(self, memories: Iterable[int]) -> None:
-        """Take note of what memory holds now that a call has written into it."""
-        for memory in memories:
-            self.marks[memory] = _mark(self.made.get(memory, self.found.get(memory)))
+    def mark(self, arrays: Iterable[Array]) -> None:
+        """Take note of what memory holds now that a call has written into arrays."""
+        for held in map(owner, arrays):
+            self.marks[self.memory(held)] = _mark(held)
 
-    def check(self, memories: Iterable[int]) -> None:
+    def check(self, arrays: Iterable[Array]) -> None:
         """Check that what is read was written by calls, not by somebody whom no recorder sees."""
-        for memory in memories:
-            held = self.made.get(memory, self.found.get(memory))
+        for held in {id(held): held for held in map(owner, arrays)}.values():
+            memory = self.memory(held)
             if self.marks[memory] is None or self.marks[memory] != _mark(held):
                 shape = getattr(held, "shape", "?")
                 if getattr(held, "size", 1):
@@ -218,6 +253,8 @@ class Recorder:
             self.note("out", function, given, settings, stripped(out))
             return traced(out)
         result = function(*given, **settings)
+        if result is array and name in COPYING:  # as of astype(copy=False)
+            return traced(result)
         if result is None or result is array:  # as of sort, fill and byteswap
             self.note("done", function, given, settings, None, array)
             return result if result is None else traced(result)
@@ -296,10 +333,10 @@ class Recorder:
         made = self.fresh(result)
         if name.startswith("empty"):
             self.note("made", function, (), {}, made)
-            self.marks[id(owner(made))] = None
+            self.marks[self.memory(made)] = None
         elif not sources or (is_like and name != "full_like"):
             self.constants.append((name, _constants([given, settings])))
-            self.note("constant", np.copyto, (self.fresh(made.copy("K")),), {}, made)
+            self.note("constant", np.copyto, (self.keep(made.copy("K")),), {}, made)
         elif is_copy and len(sources) == 1 and sources[0] is given[0] and "order" not in settings:
             self.copy(sources[0], made)
         else:
@@ -308,7 +345,10 @@ class Recorder:
 
 
 def _mark(held: Any) -> int:
-    return crc32(held.tobytes("A")) if isinstance(held, np.ndarray) else 0
+    if not isinstance(held, np.ndarray):
+        return 0
+    flat: Any = held.ravel("K")  # no copy of what lies in one piece
+    return crc32(flat.tobytes() if held.dtype.hasobject else flat.view(np.uint8))
 
 
 def _is_scalar(x: Any) -> bool:

@@ -10,15 +10,12 @@ from .traced import Traced, TracedNumber, TracedScalar, plain
 
 def described(value: Any, recorder: Recorder) -> Any:
     """Describe what a run returned: its kind, and arrays or parts."""
-    recorder.check(recorder.memory(x) for x in arrays_in(getattr(value, "_data", value)))
+    recorder.check(arrays_in(getattr(value, "_data", value)))
     if isinstance(value, Tensor) and isinstance(value._data, Traced):
-        return "tensor", plain(value._data)
-    if isinstance(value, TracedNumber):
-        return "number", plain(value)
-    if isinstance(value, TracedScalar):
-        return "scalar", plain(value)
-    if isinstance(value, Traced):
-        return "array", plain(value)
+        return "tensor", recorder.placed(plain(value._data))
+    for kind, name in ((TracedNumber, "number"), (TracedScalar, "scalar"), (Traced, "array")):
+        if isinstance(value, kind):
+            return name, recorder.placed(plain(value))
     if value.__class__ in (tuple, list):
         return value.__class__.__name__, [described(item, recorder) for item in value]
     if value.__class__ is dict:

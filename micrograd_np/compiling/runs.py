@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from keyword import kwlist
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -40,8 +41,8 @@ class Run:
     inputs
         Of each argument that is an array or a tensor: its name, itself and the array that was used,
         a copy unless it was also the argument of the `last` run.
-    leaves, grads
-        The tensors that gradients are left in, and the gradients that these had before.
+    leaves, had_grad
+        The tensors that gradients are left in, and whether they had one before, by node.
     result
         What the function returned, to be passed through `handed_over` first.
     """
@@ -61,7 +62,7 @@ class Run:
         self.reach = Reach(function, others)
         self.leaves = [t for t in self.reach.tensors if t._node is not None and not t._node.order]
         self.nodes: list[Any] = [leaf._node for leaf in self.leaves]
-        self.grads: dict[int, Any] = {id(node): node.grad for node in self.nodes}
+        self.had_grad = {id(node): node.grad is not None for node in self.nodes}
         self.inputs: list[tuple[str, Any, Array]] = []
         self._stood: list[tuple[Tensor, Array]] = []
         given = [self._input(name, value) for name, value in self.arguments.items()]
@@ -92,9 +93,8 @@ class Run:
         if changed := self.reach.changed():
             self.recorder.cannot(f"it changes Python objects: {changed}")
         for array, mark in zip(self.reach.arrays, marks):
-            memory = id(owner(array))
-            if memory in self.recorder.marks:
-                self.recorder.check([memory])
+            if self.recorder.knows(array):
+                self.recorder.check([array])
             elif array.tobytes() != mark:
                 self.recorder.cannot("it changes an array where no recorder sees it")
         for _, value, array in self.inputs:
@@ -148,19 +148,20 @@ class Run:
                 except TypeError:  # of a class, or of a tuple
                     continue
                 self._held.append(check)
-        self._last: list[Any] = []
+        self._last: list[ref[Any] | None] = []
         self._before: set[int] = set()  # memory of gradients that are as they were before
         self._untouched: set[int] = set()  # and of those that are as they were when noted
         self._noted = 0  # how many calls there were then
         for node in self.nodes:
             if node.grad is not None:
                 copy = self.recorder.fresh(node.grad.copy())
-                held = Call("held", node, (), {}, copy, (), {id(owner(copy))}, "grad")
+                memory, place = self.recorder.memory(copy), self.recorder.placed(copy)
+                held = Call("held", node, (), {}, place, (), {memory}, "grad")
                 self.recorder.calls.append(held)
-                self._before.add(id(owner(copy)))
-                self._untouched.add(id(owner(copy)))
+                self._before.add(memory)
+                self._untouched.add(memory)
                 node.grad = traced(copy)
-            self._last.append(node.grad)
+            self._last.append(_reference(node.grad))
 
     def _untrace(self) -> None:
         for t, data in self._stood:
@@ -181,13 +182,14 @@ class Run:
         for i, node in enumerate(self.nodes):
             array = stripped(node.grad)
             memory = set() if array is None else {self.recorder.memory(array)}
-            if node.grad is self._last[i] and memory <= self._untouched:
+            if self._last[i] is _reference(node.grad) and memory <= self._untouched:
                 continue
-            self._last[i] = node.grad
+            self._last[i] = _reference(node.grad)
             self._before -= memory
             self._untouched |= memory
-            self.recorder.check(memory)
-            self.recorder.calls.append(Call("grad", node, (array,), reads=memory))
+            self.recorder.check(arrays_in(array))
+            place = self.recorder.placed(array)
+            self.recorder.calls.append(Call("grad", node, (place,), reads=memory))
         self._noted = len(self.recorder.calls)
 
     # What is run as it is
@@ -232,6 +234,7 @@ class Run:
         self._note_gradients()
         tensors = optimizer.parameters
         before = [(p._data, p.grad) for p in tensors]
+        grads_before = [node.grad for node in self.nodes]
         for p in tensors:
             p._data = stripped(p._data)
         for node in self.nodes:
@@ -241,17 +244,19 @@ class Run:
         finally:
             for p, (data, _) in zip(tensors, before):
                 p._data = data
-            for node, grad in zip(self.nodes, self._last):
+            for node, grad in zip(self.nodes, grads_before):
                 node.grad = grad
-        writes = {self.recorder.memory(data) for data, _ in before}
+        values = [stripped(data) for data, _ in before]
+        writes = set(map(self.recorder.memory, values))
         grads: list[Any] = [stripped(grad) for _, grad in before]
         for i, (p, grad) in enumerate(zip(tensors, grads)):
             if grad is not None and self.recorder.memory(grad) in self._before:
                 grads[i] = p._node  # whose gradient is to be read there
         reads = writes | set(map(self.recorder.memory, arrays_in(grads)))
-        self.recorder.check(reads - writes)
-        self.recorder.mark(writes)
-        call = Call("step", optimizer, tuple(grads), reads=reads, writes=writes, name="step")
+        self.recorder.check(g for g in arrays_in(grads) if self.recorder.memory(g) not in writes)
+        self.recorder.mark(values)
+        places = tuple(self.recorder.placed(grads))
+        call = Call("step", optimizer, places, reads=reads, writes=writes, name="step")
         self.recorder.calls.append(call)
 
     def _silencing(self, errstate: Any) -> Callable[..., Any]:
@@ -281,12 +286,17 @@ class Run:
         def call(gradients: Any, max_norm: float) -> Any:
             given = stripped(list(gradients))
             made = self.recorder.fresh(new_array(_untraced(clip, given, max_norm)))
-            self.recorder.mark(map(self.recorder.memory, given))
+            self.recorder.mark(given)
             self.recorder.note("into", clip, (given, max_norm), {}, made, given)
             self.recorder.calls[-1].reads |= self.recorder.calls[-1].writes
             return traced(made, TracedNumber)
 
         return call
+
+
+def _reference(grad: Any) -> Any:
+    """Return what tells one gradient from another and lets it be freed."""
+    return None if grad is None else ref(grad)  # always the same one while it lives
 
 
 def _has_nan(array: Array) -> bool:
