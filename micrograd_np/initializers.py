@@ -18,24 +18,50 @@ Initializer: TypeAlias = Callable[[tuple[int, ...], Any], Array]
 
 
 def zeros(shape: tuple[int, ...], rng: Any = None) -> Array:
-    """Return zeros; nothing is drawn from `rng`."""
+    """Return zeros; nothing is drawn from `rng`.
+
+    Parameters
+    ----------
+    shape
+        Shape of the weight.
+    rng
+        Not used.
+    """
     return np.zeros(shape)
 
 
 def constant(value: float) -> Initializer:
-    """Return an initializer that fills weights with one value."""
+    """Return an initializer that fills weights with one value.
+
+    Parameters
+    ----------
+    value
+        The value.
+    """
     return lambda shape, rng: np.full(shape, value, np.float64)
 
 
 def normal(mean: float = 0.0, std: float = 1.0) -> Initializer:
-    """Return an initializer that draws from N(mean, std²); ValueError if `std` is negative."""
+    """Return an initializer that draws from N(mean, std²); ValueError if `std` is negative.
+
+    Parameters
+    ----------
+    mean, std
+        Mean and standard deviation.
+    """
     if not (isfinite(mean) and isfinite(std) and std >= 0):
         raise ValueError(f"mean and std must be finite, std at least 0; received {mean}, {std}")
     return lambda shape, rng: random_stream(rng).normal(mean, std, shape)
 
 
 def uniform(low: float, high: float) -> Initializer:
-    """Return an initializer that draws uniformly from [low, high); ValueError if low > high."""
+    """Return an initializer that draws uniformly from [low, high); ValueError if low > high.
+
+    Parameters
+    ----------
+    low, high
+        The limits.
+    """
     if not (isfinite(low) and isfinite(high) and low <= high):
         raise ValueError(f"low and high must be finite, low at most high; received {low}, {high}")
     return lambda shape, rng: random_stream(rng).uniform(low, high, shape)
@@ -64,14 +90,37 @@ def lecun_uniform(shape: tuple[int, ...], rng: Any = None) -> Array:
 
 
 def lecun_normal(shape: tuple[int, ...], rng: Any = None) -> Array:
-    """Draw from N(0, 1 / fan_in); see `lecun_uniform`."""
+    """Draw from N(0, 1 / fan_in); see `lecun_uniform`.
+
+    Parameters
+    ----------
+    shape
+        Shape of the weight.
+    rng
+        ``numpy.random.Generator`` or ``RandomState``; None draws from NumPy's global state.
+
+    Returns
+    -------
+    ndarray
+        float64 weights of variance 1 / fan_in.
+    """
     return _scaled("normal", 1, fans(shape)[0], shape, rng)
 
 
 def glorot_uniform(shape: tuple[int, ...], rng: Any = None) -> Array:
     """Draw uniformly from ±sqrt(6 / (fan_in + fan_out)): values and gradients vary alike.
 
-    Parameters and result are as in `lecun_uniform`, the variance is 2 / (fan_in + fan_out).
+    Parameters
+    ----------
+    shape
+        Shape of the weight.
+    rng
+        ``numpy.random.Generator`` or ``RandomState``; None draws from NumPy's global state.
+
+    Returns
+    -------
+    ndarray
+        float64 weights of variance 2 / (fan_in + fan_out).
 
     References
     ----------
@@ -82,14 +131,37 @@ def glorot_uniform(shape: tuple[int, ...], rng: Any = None) -> Array:
 
 
 def glorot_normal(shape: tuple[int, ...], rng: Any = None) -> Array:
-    """Draw from N(0, 2 / (fan_in + fan_out)); see `glorot_uniform`."""
+    """Draw from N(0, 2 / (fan_in + fan_out)); see `glorot_uniform`.
+
+    Parameters
+    ----------
+    shape
+        Shape of the weight.
+    rng
+        ``numpy.random.Generator`` or ``RandomState``; None draws from NumPy's global state.
+
+    Returns
+    -------
+    ndarray
+        float64 weights of variance 2 / (fan_in + fan_out).
+    """
     return _scaled("normal", 2, sum(fans(shape)), shape, rng)
 
 
 def he_uniform(shape: tuple[int, ...], rng: Any = None) -> Array:
     """Draw uniformly from ±sqrt(6 / fan_in): outputs keep their scale where ReLUs come between.
 
-    Parameters and result are as in `lecun_uniform`, the variance is 2 / fan_in.
+    Parameters
+    ----------
+    shape
+        Shape of the weight.
+    rng
+        ``numpy.random.Generator`` or ``RandomState``; None draws from NumPy's global state.
+
+    Returns
+    -------
+    ndarray
+        float64 weights of variance 2 / fan_in.
 
     References
     ----------
@@ -100,7 +172,20 @@ def he_uniform(shape: tuple[int, ...], rng: Any = None) -> Array:
 
 
 def he_normal(shape: tuple[int, ...], rng: Any = None) -> Array:
-    """Draw from N(0, 2 / fan_in); see `he_uniform`."""
+    """Draw from N(0, 2 / fan_in); see `he_uniform`.
+
+    Parameters
+    ----------
+    shape
+        Shape of the weight.
+    rng
+        ``numpy.random.Generator`` or ``RandomState``; None draws from NumPy's global state.
+
+    Returns
+    -------
+    ndarray
+        float64 weights of variance 2 / fan_in.
+    """
     return _scaled("normal", 2, fans(shape)[0], shape, rng)
 
 
@@ -110,6 +195,11 @@ def orthogonal(gain: float = 1.0) -> Initializer:
     Of a matrix, the rows or the columns, whichever are fewer, have length `gain` and are at right
     angles; every such matrix is equally likely. A kernel of shape (out, in, ...) counts as one of
     shape (out, in * ...). The initializer raises ValueError for fewer than two axes.
+
+    Parameters
+    ----------
+    gain
+        Length of the rows or columns.
 
     References
     ----------
@@ -132,7 +222,13 @@ def orthogonal(gain: float = 1.0) -> Initializer:
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return fan-in and fan-out of a weight; both are the length where there is one axis."""
+    """Return fan-in and fan-out of a weight; both are the length where there is one axis.
+
+    Parameters
+    ----------
+    shape
+        Shape of the weight.
+    """
     if len(shape) < 3:
         return (shape[0], shape[-1]) if shape else (1, 1)
     return prod(shape[1:]), shape[0] * prod(shape[2:])
@@ -150,7 +246,13 @@ def _scaled(kind: str, scale: float, fan: int, shape: tuple[int, ...], rng: Any)
 
 
 def random_stream(rng: Any) -> Any:
-    """Return what `rng` draws from: NumPy's global state if it is None."""
+    """Return what `rng` draws from: NumPy's global state if it is None.
+
+    Parameters
+    ----------
+    rng
+        ``numpy.random.Generator`` or ``RandomState``, or None.
+    """
     if rng is None:
         return np.random
     if not isinstance(rng, (np.random.Generator, np.random.RandomState)):
@@ -162,7 +264,22 @@ def random_stream(rng: Any) -> Any:
 
 
 def draw(initializer: Initializer, shape: tuple[int, ...], rng: Any) -> Array:
-    """Call an initializer and check that what it returns has the shape asked for."""
+    """Call an initializer and check that what it returns has the shape asked for.
+
+    Parameters
+    ----------
+    initializer
+        What a layer was given as its `weight_init`.
+    shape
+        Shape of the weight.
+    rng
+        ``numpy.random.Generator`` or ``RandomState``; None draws from NumPy's global state.
+
+    Returns
+    -------
+    ndarray
+        The weights.
+    """
     random_stream(rng)
     try:
         weights = np.asarray(initializer(shape, rng))

@@ -127,8 +127,14 @@ class Optimizer:
                 has_own = group.settings or group.lr_ratio != 1
                 update = self._for(group).update if has_own else self.update
                 for i in group.params:
-                    if (g := self.parameters[i].grad) is not None:
-                        update(self.parameters[i].data, g, self.state[i])
+                    g = self.parameters[i].grad
+                    if g is None:
+                        continue
+                    if update(self.parameters[i].data, g, self.state[i]) is not None:
+                        raise TypeError(
+                            f"{type(self).__name__}.update must change the parameter in place, as "
+                            "in parameter -= ..., and return nothing"
+                        )
         finally:
             error_state.reset(token)
 
@@ -147,6 +153,11 @@ class Optimizer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned.
+
+        Parameters
+        ----------
+        state
+            What that method returned.
 
         Raises
         ------

@@ -21,7 +21,10 @@ def grouped(parameters: Iterable[Any]) -> tuple[list[Any], list[tuple[list[int],
         if not parameter.is_leaf:
             raise ValueError(f"parameter {i} is the value of an op; pass the tensors it came from")
         if not parameter.requires_grad:
-            raise ValueError(f"parameter {i} requires no gradient, so no step could change it")
+            raise ValueError(
+                f"parameter {i} requires no gradient, so no step could change it; leave it out, as "
+                "layer.parameters() does"
+            )
     return found, indexed
 
 
@@ -36,8 +39,8 @@ def listed(parameters: Iterable[Any]) -> list[Any]:
     found = list(parameters)
     if not found:
         raise ValueError(
-            "there must be at least one parameter; received none (a generator gives its items "
-            "only once)"
+            "there must be at least one parameter; received none (layers find tensors in "
+            "attributes, lists, tuples and dicts; a generator gives its items only once)"
         )
     return found
 
@@ -47,6 +50,10 @@ def distinct(parameters: list[Any]) -> list[Any]:
     for i, parameter in enumerate(parameters):
         if not hasattr(parameter, "requires_grad"):
             raise TypeError(f"parameters must be tensors; number {i} is {type(parameter).__name__}")
-    if len({id(parameter) for parameter in parameters}) < len(parameters):
-        raise ValueError("a parameter was passed twice; pass each once")
+    first: dict[int, int] = {}
+    for i, parameter in enumerate(parameters):
+        if (before := first.setdefault(id(parameter), i)) != i:
+            raise ValueError(
+                f"parameter {i} was passed twice, first as number {before}; pass each once"
+            )
     return parameters

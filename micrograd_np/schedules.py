@@ -28,7 +28,13 @@ class _Schedule:
 
 
 def constant(lr: float) -> Schedule:
-    """Return a schedule that is always `lr`."""
+    """Return a schedule that is always `lr`.
+
+    Parameters
+    ----------
+    lr
+        Learning rate, at least 0.
+    """
     _at_least(0, lr=lr)
     return _Schedule(_step, (lr, 1, 1.0))
 
@@ -37,6 +43,15 @@ def step(lr: float, every: int, factor: float = 0.1) -> Schedule:
     r"""Return a schedule that begins at `lr` and falls by `factor` once in `every` steps.
 
     .. math:: lr \cdot factor^{\lfloor step / every \rfloor}
+
+    Parameters
+    ----------
+    lr
+        Learning rate at first, at least 0.
+    every
+        After how many steps it falls, at least 1.
+    factor
+        What it is multiplied by then, at least 0.
 
     Raises
     ------
@@ -53,6 +68,13 @@ def exponential(lr: float, factor: float) -> Schedule:
 
     .. math:: lr \cdot factor^{step}
 
+    Parameters
+    ----------
+    lr
+        Learning rate at first, at least 0.
+    factor
+        What it is multiplied by after each step, at least 0.
+
     Raises
     ------
     ValueError
@@ -66,6 +88,15 @@ def cosine(lr: float, steps: int, final: float = 0.0) -> Schedule:
     r"""Return a schedule that falls from `lr` to `final` along half a cosine, and stays there.
 
     .. math:: final + (lr - final) (1 + \cos(\pi \cdot min(step / steps, 1))) / 2
+
+    Parameters
+    ----------
+    lr
+        Learning rate at first, at least 0.
+    steps
+        How many steps the way down takes, at least 1.
+    final
+        Learning rate afterwards, at least 0.
 
     Raises
     ------
@@ -88,6 +119,13 @@ def linear(start: float, end: float, steps: int) -> Schedule:
     .. math:: start + (end - start) \cdot min(step / steps, 1)
 
     A rising line is a warm-up; for what follows it see `chain`.
+
+    Parameters
+    ----------
+    start, end
+        Learning rates at first and in the end, at least 0.
+    steps
+        How many steps the way takes, at least 1.
 
     Raises
     ------

@@ -159,11 +159,15 @@ def with_shapes(error: Exception, op: Callable[..., Result], inputs: Any) -> Exc
     return kind(f"{op_name(op)} of shape {shapes}: {error}")
 
 
-def wrong_number(op: Callable[..., Result], rules: Any, expected: int) -> Exception:
-    """Say that an op did not return one rule per array."""
-    received = (
-        f"{len(rules)} rules" if isinstance(rules, (tuple, list)) else f"a {type(rules).__name__}"
-    )
+def wrong_number(op: Callable[..., Result], result: Any, expected: int) -> Exception:
+    """Say that an op did not return its value and one rule per array."""
+    received = f"a {type(result).__name__}"
+    if isinstance(result, tuple):
+        received = f"{len(result)} values"
+        if len(result) == 2:
+            rules = result[1]
+            is_several = isinstance(rules, (tuple, list))
+            received = f"{len(rules)} rules" if is_several else f"a {type(rules).__name__} as rules"
     return TypeError(
         f"{op_name(op)} must return its value and a tuple of one rule per array; received "
         f"{received} for {expected} array{'s' * (expected != 1)}"

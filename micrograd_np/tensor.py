@@ -79,13 +79,16 @@ def apply(op: Callable[..., Result], *inputs: Any, **constants: Any) -> "Tensor"
     arrays = [x._data for x in inputs]
     token = _set_error_state(silence)
     try:
-        value, rules = op(*arrays, **constants)
+        result = op(*arrays, **constants)
     except (ValueError, IndexError) as error:
         raise with_shapes(error, op, inputs) from error
     finally:
         _reset_error_state(token)
+    if result.__class__ is not tuple or len(result) != 2:
+        raise wrong_number(op, result, len(inputs))
+    value, rules = result
     if not isinstance(rules, (tuple, list)) or len(rules) != len(inputs):
-        raise wrong_number(op, rules, len(inputs))
+        raise wrong_number(op, result, len(inputs))
     if any(value is array for array in arrays):
         value = value.view()
     edges = [(x._node, rule) for x, rule in zip(inputs, rules, strict=True) if x._node is not None]
@@ -101,15 +104,17 @@ def _apply_to_one(op: Callable[..., Result], x: "Tensor", constants: dict[str, A
     array = x._data
     token = _set_error_state(silence)
     try:
-        value, rules = op(array, **constants)
+        result = op(array, **constants)
     except (ValueError, IndexError) as error:
         raise with_shapes(error, op, (x,)) from error
     finally:
         _reset_error_state(token)
     try:
-        (rule,) = rules
+        value, (rule,) = result
     except (TypeError, ValueError):
-        raise wrong_number(op, rules, 1) from None
+        raise wrong_number(op, result, 1) from None
+    if result.__class__ is not tuple:  # an array of two rows, for instance
+        raise wrong_number(op, result, 1)
     if value is array:
         value = value.view()  # locking the value must not lock the argument
     node = x._node
@@ -123,15 +128,17 @@ def _apply_to_two(op: Callable[[Array, Array], Result], x: Any, y: Any) -> "Tens
     array_x, array_y = x._data, y._data
     token = _set_error_state(silence)
     try:
-        value, rules = op(array_x, array_y)
+        result = op(array_x, array_y)
     except (ValueError, IndexError) as error:
         raise with_shapes(error, op, (x, y)) from error
     finally:
         _reset_error_state(token)
     try:
-        rule_x, rule_y = rules
+        value, (rule_x, rule_y) = result
     except (TypeError, ValueError):
-        raise wrong_number(op, rules, 2) from None
+        raise wrong_number(op, result, 2) from None
+    if result.__class__ is not tuple:
+        raise wrong_number(op, result, 2)
     if value is array_x or value is array_y:
         value = value.view()
     edges: Edges
@@ -389,6 +396,11 @@ class Tensor(NumPyProtocol):
         return int(self.item())
 
     def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(
+                "only a tensor of one entry is true or false; of a comparison of others take "
+                f".any() or .all(); received shape {self.shape}"
+            )
         return bool(self.item())
 
     def __format__(self, spec: str) -> str:

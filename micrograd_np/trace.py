@@ -7,15 +7,18 @@ from contextvars import ContextVar
 from threading import Lock
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
+
 from . import tensor
 from .layers.layer import Layer, in_mode
 from .ops.common import Result
 from .tape import Edges, no_grad
 from .tensor import Tensor
 
-# What a watcher is told of an op: the op, its inputs, its constants and the result.
+# What a watcher is told of an op: the op, its inputs, its constants and the result. It may return
+# another tensor of the same values in place of the result.
 Watcher: TypeAlias = Callable[
-    [Callable[..., Result], Sequence[Tensor], dict[str, Any], Tensor], None
+    [Callable[..., Result], Sequence[Tensor], dict[str, Any], Tensor], Tensor | None
 ]
 
 
@@ -48,7 +51,8 @@ def _told_result(op: Callable[..., Result], value: Any, edges: Edges) -> Tensor:
         call = sys._getframe(1).f_locals  # of `apply`, or of a way of its own beneath it
         inputs = call["inputs"] if "inputs" in call else [call[n] for n in "xy" if n in call]
         for watcher in watchers:
-            watcher(op, inputs, call.get("constants", {}), result)
+            other = watcher(op, inputs, call.get("constants", {}), result)
+            result = result if other is None else other
     return result
 
 
@@ -75,17 +79,24 @@ class LayerCall(NamedTuple):
     path: tuple[str, ...]  # as above; its own name is the last
 
 
-def trace(model: Layer, *inputs: Any) -> tuple[Any, list[OpCall | LayerCall]]:
+def trace(
+    model: Layer, *inputs: Any, is_known: Callable[[Any], bool] = lambda op: True
+) -> tuple[Any, list[OpCall | LayerCall]]:
     """Run a model in evaluation mode without recording; return its output and what it did.
 
     What the model changes in its state remains, unless `unchanged` is around the call.
     Tensors in the trace are the very objects that were handed on, so identity tells who made what.
+    In place of an op that is not known stand those that its formula is made of.
     """
     calls: list[OpCall | LayerCall] = []
     path: list[str] = []
 
-    def see_op(op: Any, given: Any, constants: dict[str, Any], result: Tensor) -> None:
-        calls.append(OpCall(op, tuple(given), constants, result, tuple(path)))
+    def see_op(op: Any, given: Any, constants: dict[str, Any], result: Tensor) -> Tensor | None:
+        count = len(calls)
+        value = None if is_known(op) else _by_tensors(op, given, constants, result)
+        if value is None:
+            calls[count:] = [OpCall(op, tuple(given), constants, result, tuple(path))]
+        return value
 
     def see_layer(name: str, layer: Layer) -> Callable[..., Any]:
         forward = layer.forward
@@ -108,6 +119,22 @@ def trace(model: Layer, *inputs: Any) -> tuple[Any, list[OpCall | LayerCall]]:
             stack.enter_context(_instead(layer, see_layer(name, layer)))
         stack.enter_context(watched(see_op))
         return model(*inputs), calls
+
+
+def _by_tensors(
+    op: Any, given: Sequence[Tensor], constants: dict[str, Any], result: Tensor
+) -> Tensor | None:
+    """Run an op on tensors in place of arrays; return its value, or None if that cannot be done.
+
+    NumPy's functions and operators work on tensors, too: each is an op, which is seen.
+    """
+    try:
+        value: Any = op(*given, **constants)[0]
+    except Exception:  # it does what only arrays can do
+        return None
+    if not isinstance(value, Tensor) or value.shape != result.shape:
+        return None
+    return value if np.allclose(value.data, result.data, rtol=1e-4, equal_nan=True) else None
 
 
 @contextmanager

@@ -95,7 +95,7 @@ def test_the_layer_around_and_the_users_own_line_are_named() -> None:
     assert "; in Linear(2, 2, bias=True), called in HERE, line" in found
     assert found.endswith(": found = message(lambda: model(np.ones((1, 3))))")
     found = message(lambda: mg.Sequential(Root())(NUMBER))
-    assert only_the_line(found).endswith("; called in HERE, line N: return x.sqrt()")
+    assert only_the_line(found).endswith("; in Root(), called in HERE, line N: return x.sqrt()")
 
 
 def test_a_line_whose_text_is_nowhere_is_named_by_its_number() -> None:

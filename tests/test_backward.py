@@ -448,7 +448,13 @@ def test_an_op_must_return_one_rule_per_array(rules: Any, inputs: int) -> None:
         mg.apply(op, *[leaf(1)] * inputs)
 
 
-@pytest.mark.parametrize("returned", [np.ones(2), (np.ones(2), abs), (np.ones(2), None)])
+@pytest.mark.parametrize(
+    "returned",
+    [
+        np.ones(2), np.ones((2, 1)), np.ones((2, 2)), np.ones((2, 3)), np.ones(3), np.ones(1), 1.0,
+        None, (np.ones(2),), (np.ones(2), abs), (np.ones(2), None), (abs, abs, abs),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("inputs", [1, 2, 3])
 def test_an_op_that_returns_something_else_is_refused(returned: Any, inputs: int) -> None:
     with pytest.raises(TypeError, match="must return its value and a tuple of one rule per array"):

@@ -528,3 +528,18 @@ def test_what_does_not_fit_the_run_is_refused_before_it_starts(
         fit(model, callbacks=[callback()], progress=True, **options)
     assert weights(model) == before
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_misspelt_moment_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Late.epoch_ended would never be called; is epoch_end m"):
+
+        class Late(mg.Callback):
+            def epoch_ended(self, run: mg.Run) -> None:
+                pass
+
+    class Fine(mg.Callback):
+        def epoch_end(self, run: mg.Run) -> None:
+            self.ended = self.epochs_seen = True
+
+        def started_at(self) -> None:
+            pass

@@ -1,5 +1,6 @@
 """The checker is checked: it must find rules that are wrong in the ways that rules go wrong."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_integers_are_passed_on_and_inputs_left_alone() -> None:
 
 
 def test_an_influence_that_the_tape_does_not_see_is_found() -> None:
-    with pytest.raises(AssertionError, match=r"input 1, .* the rules give the derivative 0.0"):
+    with pytest.raises(AssertionError, match=r"input 1, .* the rules give the derivative 0, "):
         mg.gradcheck(lambda x, y: x * mg.Tensor(y.numpy()), X, X)
 
 
@@ -154,3 +155,15 @@ def test_what_cannot_be_checked_is_refused() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="same value for the same inputs"):
         mg.gradcheck(lambda x: x * rng.standard_normal(), X)
+
+
+def test_the_entry_whose_derivative_is_wrong_is_named() -> None:
+    def wrong(x: Any) -> Any:
+        return x**2, (lambda g: g * 2 * x * [1, 1, 1.001],)
+
+    with pytest.raises(AssertionError) as caught:
+        mg.gradcheck(lambda x: mg.apply(wrong, x), [1.0, 2.0, 3.0])
+    written, numeric, more = map(float, re.findall(r"-?\d+\.[\de-]+", str(caught.value)))
+    assert str(caught.value).startswith("input 0, entry (2,): the rules give the derivative ")
+    assert written == pytest.approx(1.001 * numeric, rel=1e-5)
+    assert more == pytest.approx(numeric - written, rel=0.05)

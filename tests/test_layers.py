@@ -4,6 +4,7 @@ import copy
 import math
 import pickle
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -496,18 +497,20 @@ def test_linear_keeps_its_dtype_for_integers_and_its_own(dtype: Any) -> None:
         assert layer.weight.grad.dtype == dtype
 
 
-@pytest.mark.parametrize("shape", [(4, 2), (2,), (), (3, 4), (2, 3, 4)])
-def test_linear_names_itself_and_the_shape_that_does_not_fit(shape: tuple[int, ...]) -> None:
-    model = mg.Sequential(mg.Linear(3, 1), mg.Sigmoid())
-    with pytest.raises(ValueError, match=r"^Linear\(3, 1\): ") as caught:
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("shape", [(4, 2), (2,), (), (3, 4), (2, 3, 4), (5, 1, 3, 1)])
+def test_linear_says_what_it_takes_and_what_it_received(shape: tuple[int, ...], bias: bool) -> None:
+    model = mg.Sequential(mg.Linear(3, 1, bias=bias), mg.Sigmoid())
+    with pytest.raises(ValueError, match=r"^Linear\(3, 1.*\): takes inputs whose") as caught:
         model(np.ones(shape))
-    assert f"of shape {shape} and (3, 1)" in str(caught.value)
+    end = "; put Flatten() before it" * (shape == (5, 1, 3, 1))
+    assert str(caught.value).endswith(f"last axis has length 3; received shape {shape}{end}")
 
 
 def test_an_error_names_the_innermost_layer_once() -> None:
     inner = mg.Sequential(mg.Linear(3, 2), mg.Embedding(4, 2))
     outer = mg.Residual(mg.Sequential(np.tanh, inner))
-    with pytest.raises(ValueError, match=r"^Linear\(3, 2\): matmul of shape") as caught:
+    with pytest.raises(ValueError, match=r"^Linear\(3, 2\): takes inputs") as caught:
         outer(np.ones((2, 4)))
     assert not any(name in str(caught.value) for name in ("Residual", "Sequential", "Embedding"))
     assert type(caught.value) is ValueError
@@ -768,9 +771,17 @@ def test_the_gradient_of_a_maximum_passes_nan_and_the_first_of_equal_entries() -
 
 KERNELS: list[tuple[Any, dict[str, Any], str]] = [
     ((np.ones((2, 3, 2)),), {}, r"kernels must have 4 axes; received shape \(2, 3, 2\)"),
-    ((np.ones((2, 4, 2, 2)),), {}, "2 kernels of 4 channels, with groups=1, take 4 .*; received 3"),
-    ((np.ones((3, 3, 2, 2)),), {"groups": 2}, "3 kernels of 3 .* groups=2, take 6 .*; received 3"),
-    ((np.ones((3, 1, 2, 2)),), {"groups": 2}, "3 kernels of 1 .* groups=2, take 2 .*; received 3"),
+    (
+        (np.ones((2, 4, 2, 2)),),
+        {},
+        "2 .* of 4 channels, with groups=1, take .*h, 4, height, .*; received .1, 3",
+    ),
+    (
+        (np.ones((3, 3, 2, 2)),),
+        {"groups": 2},
+        r"groups=2, take .*, 6, .*; received .*; move its last axis, as in np.moveaxis\(x,",
+    ),
+    ((np.ones((3, 1, 2, 2)),), {"groups": 2}, r"3 kernels of 1 .* groups=2, take .*, 2, .*6\)$"),
     ((np.ones((3, 1, 2, 2)),), {"groups": 0}, "with groups=0"),
     ((np.ones((2, 3, 2, 2)), np.ones(1)), {}, r"bias must have shape \(2,\); received \(1,\)"),
     ((np.ones((2, 3, 2, 2)), np.ones(())), {}, r"bias must have shape \(2,\); received \(\)"),
@@ -845,10 +856,36 @@ def test_a_tuple_where_one_tensor_belongs_is_explained_by_the_layer() -> None:
 
 def test_a_number_into_linear_is_refused_by_name() -> None:
     for bias in (False, True):
-        with pytest.raises(ValueError, match=r"^Linear\(3, 2.*: .* of shape \(\)"):
+        with pytest.raises(ValueError, match=r"^Linear\(3, 2.*: .* received shape \(\)"):
             mg.Linear(3, 2, bias=bias)(1.0)
     with pytest.raises(
         ValueError,
-        match=r"^Linear\(3, 2, bias=True\): .*the last axis of x must be as long as the first",
+        match=r"^Linear\(3, 2, bias=True\): takes inputs .* received shape \(4, 5\)$",
     ):
         mg.Linear(3, 2, bias=True)(np.zeros((4, 5)))
+
+
+def test_a_class_among_layers_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"received the class Tanh: write Tanh\(\)"):
+        mg.Sequential(mg.Linear(3, 2), mg.Tanh)
+
+
+def test_a_set_of_layers_or_tensors_is_refused() -> None:
+    class Bag(mg.Layer):
+        def __init__(self, *held: Any) -> None:
+            self.names, self.held = {"a", 1}, {"all": frozenset(held)}
+
+    assert Bag(1, "a").parameters() == []
+    for held in (mg.Linear(3, 2), mg.Tensor(1.0, requires_grad=True)):
+        with pytest.raises(TypeError, match=r"held\.all is a set, which has no order; hold"):
+            Bag(1, held).parameters()
+
+
+def test_functions_among_layers_are_shown_by_name() -> None:
+    def shifted(x: Any, *, by: float) -> Any:
+        return x + by, (lambda g: g,)
+
+    model = mg.Sequential(np.tanh, partial(mg.apply, shifted, by=0.5), partial(np.clip, a_max=1))
+    assert (
+        repr(model) == "Sequential(\n  (0): tanh\n  (1): shifted(by=0.5)\n  (2): clip(a_max=1)\n)"
+    )

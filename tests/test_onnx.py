@@ -550,11 +550,28 @@ def test_what_is_exported_must_be_a_layer_and_the_example_fit(path: Path) -> Non
 
 
 def doubled(x: Any) -> Any:
-    return 2 * x, (lambda g: 2 * g,)
+    return np.add(x, x, out=np.empty_like(x)), (lambda g: 2 * g,)
+
+
+def square_plus(x: Any, *, b: float = 4.0) -> Any:
+    root = np.sqrt(np.square(x) + b)
+    value = (x + root) / 2
+    return value, (lambda g: g * (1 + x / root) / 2,)
+
+
+def difference_of_squares(x: Any, y: Any) -> Any:
+    return x * x - y**2, (lambda g: g * 2 * x, lambda g: g * -2 * y)
+
+
+def first_half(x: Any) -> Any:
+    if not isinstance(x, np.ndarray):
+        x = x * 3  # not what it is of arrays
+    return x * 2, (lambda g: 2 * g,)
 
 
 WITHOUT_FORM: dict[str, tuple[Function, str]] = {
     "own op": (lambda x: mg.apply(doubled, x), "calls the op doubled, which has no ONNX form"),
+    "own op, another way": (lambda x: mg.apply(first_half, x), "calls the op first_half, which"),
     "loss": (lambda x: mg.mean_squared_error(x, x), "op mean_squared_error, which has no"),
     "values": (lambda x: mg.Tensor(np.exp(x.data)) + 1, "takes values out of tensors"),
     "values, returned": (lambda x: mg.Tensor(np.exp(x.data)), "takes values out of tensors"),
@@ -595,6 +612,18 @@ WITHOUT_FORM: dict[str, tuple[Function, str]] = {
 
 class Own(Formula):
     pass
+
+
+def test_ops_of_ones_own_are_exported_as_the_ops_that_they_are_made_of(path: Path) -> None:
+    def formula(x: Any) -> Any:
+        x = mg.apply(square_plus, x, b=0.5)
+        return x + mg.apply(difference_of_squares, x, x[:, :1]) * mg.apply(square_plus, x)
+
+    example = numbers((2, 3))[0]
+    model = mg.Sequential(mg.Linear(3, 4), Own(formula), mg.Linear(4, 2))
+    exported = Exported(model, example, path)
+    for size in (1, 4):
+        exported.agrees(model, resized(example, 0, size))
 
 
 @pytest.mark.parametrize("name", WITHOUT_FORM)

@@ -761,3 +761,15 @@ def test_large_parameters_are_changed_as_small_ones(order: Any) -> None:
     mg.SGD([w], lr=0.1).step()
     assert np.array_equal(w.data, start - 0.1 * g)
     assert np.array_equal(w.grad, g)
+
+
+def test_a_rule_that_returns_the_parameter_in_place_of_changing_it_is_refused() -> None:
+    class Returning(mg.Optimizer):
+        def update(self, parameter: Any, g: Any, state: Any) -> Any:
+            return parameter - self.lr * g
+
+    optimizer = Returning([leaf()], lr=0.1)
+    with pytest.raises(
+        TypeError, match=r"Returning\.update must change the parameter in place, as"
+    ):
+        descend(optimizer)

@@ -493,7 +493,9 @@ def test_functions_of_the_order_of_values_give_arrays() -> None:
     ]:  # fmt: skip
         assert not isinstance(value, mg.Tensor)
         assert value.tolist() == expected
-    assert mg.Tensor.argmax.__doc__ == "Return numpy.argmax of the values: an array, no tensor."
+    assert "Return numpy.argmax of the values: an array, no tensor." in str(
+        mg.Tensor.argmax.__doc__
+    )
 
 
 def test_items_cannot_be_set() -> None:
@@ -721,3 +723,11 @@ def test_windows_are_methods_too() -> None:
         assert np.array_equal(x.conv2d(kernels, bias, stride=2, padding=1).data, layer(x).data)
         tall = x.conv2d(kernels[..., :1], bias)[:, :, :, 0]
         assert np.array_equal(x[..., 0].conv1d(kernels[..., 0], bias).data, tall.data)
+
+
+def test_a_tensor_of_several_entries_is_neither_true_nor_false() -> None:
+    assert mg.Tensor([[0.5]])
+    assert not mg.Tensor(0.0)
+    for data in ([1.0, 2.0], []):
+        with pytest.raises(ValueError, match=r"true or false; .* .any\(\) or .all\(\); received"):
+            bool(mg.Tensor(data))

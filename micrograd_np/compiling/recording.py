@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeAlias
-from weakref import ref
-from zlib import crc32
 
 import numpy as np
 
@@ -28,8 +26,9 @@ from .functions import (
     WITH_OUT,
     WRITERS,
 )
-from .nesting import Place, address, arrays_in, mapped, owner
-from .traced import Traced, TracedScalar, current, function_of, plain, stripped, traced
+from .memories import Memories
+from .nesting import arrays_in, mapped, owner
+from .traced import Traced, TracedScalar, current, function_of, stripped, traced
 
 new_array = np.array  # which, while something is recorded, is another
 Replaced: TypeAlias = list[tuple[Any, str, Any]]  # where, under which name, what stands meanwhile
@@ -67,75 +66,13 @@ class Call:
 _KEEPING = {number.__wrapped__.__code__, products._short_ones.__wrapped__.__code__}
 
 
-class Recorder:
+class Recorder(Memories):
     """What was called, and on which memory."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.calls: list[Call] = []
-        self.made: dict[int, int] = {}  # bytes of memory that came to be meanwhile, by number
-        self.found: dict[int, Any] = {}  # memory from outside, in the order of its first use
-        self._kept: dict[int, Any] = {}  # memory that came to be and stays where it is
-        self._numbers: dict[int, tuple[int, ref[Any]]] = {}  # of what was made, by identity
         self.constants: list[tuple[str, Any]] = []  # to be compared with those of another run
-        self.reason = ""  # why the run cannot be done again
-        self.marks: dict[int, int | None] = {}  # what memory held when it was last written
-
-    def cannot(self, reason: str) -> None:
-        """Note why the run cannot be done again."""
-        self.reason = self.reason or reason
-
-    def memory(self, array: Array) -> int:
-        """Return the number of an array's memory, which is its identity if it stays."""
-        held = owner(array)
-        if number := self._number(held):
-            return number
-        if id(held) not in self._kept and id(held) not in self.found:
-            self.found[id(held)] = held
-            self.marks[id(held)] = _mark(held)
-        return id(held)
-
-    def _number(self, held: Any) -> int:
-        """Return the number of memory that was made, else 0."""
-        number, reference = self._numbers.get(id(held), (0, None))
-        return number if reference is not None and reference() is held else 0
-
-    def knows(self, array: Array) -> bool:
-        """Whether an array's memory was met before."""
-        held = owner(array)
-        return bool(self._number(held)) or id(held) in self._kept or id(held) in self.found
-
-    def fresh(self, array: Array) -> Array:
-        """Take note of memory that came to be; return the array plain."""
-        held = owner(array)
-        if isinstance(held, np.ndarray):
-            number = -1 - len(self.made)
-            self.made[number] = held.nbytes
-            self._numbers[id(held)] = number, ref(held)
-            self.marks[number] = _mark(held)
-        else:
-            self.keep(array)
-        if array.dtype.hasobject:
-            self.cannot("it makes an array of Python objects")
-        return plain(array)
-
-    def keep(self, array: Array) -> Array:
-        """Take note of memory that came to be and stays."""
-        held = owner(array)
-        self._kept[id(held)] = held
-        self.marks[id(held)] = _mark(held)
-        return array
-
-    def placed(self, value: Any) -> Any:
-        """Return nested arguments with the places of what lies in memory that was made."""
-
-        def place(array: Any) -> Any:
-            held = owner(array)
-            if not (number := self._number(held)):
-                return array
-            start, is_whole = address(array) - address(held), array.nbytes == held.nbytes
-            return Place(number, start, array.shape, array.strides, array.dtype, is_whole)
-
-        return mapped(value, place)
 
     def note(
         self, way: str, function: Any, args: Any, options: Any, result: Any, written: Any = (),
@@ -150,20 +87,6 @@ class Recorder:
         call = Call(way, function, given, settings, made, reads, writes, name)
         self.constants.append((call.name, _constants([args, options])))
         self.calls.append(call)
-
-    def mark(self, arrays: Iterable[Array]) -> None:
-        """Take note of what memory holds now that a call has written into arrays."""
-        for held in map(owner, arrays):
-            self.marks[self.memory(held)] = _mark(held)
-
-    def check(self, arrays: Iterable[Array]) -> None:
-        """Check that what is read was written by calls, not by somebody whom no recorder sees."""
-        for held in {id(held): held for held in map(owner, arrays)}.values():
-            memory = self.memory(held)
-            if self.marks[memory] is None or self.marks[memory] != _mark(held):
-                shape = getattr(held, "shape", "?")
-                if getattr(held, "size", 1):
-                    self.cannot(f"an array of shape {shape} is filled where no recorder sees it")
 
     def outcome(self, result: Any, note: Callable[[Any], None], name: str) -> Any:
         """Return a call's result as traced arrays, and note the call if it made any memory."""
@@ -342,13 +265,6 @@ class Recorder:
         else:
             self.note("into", function, given, settings, made)
         return traced(made)
-
-
-def _mark(held: Any) -> int:
-    if not isinstance(held, np.ndarray):
-        return 0
-    flat: Any = held.ravel("K")  # no copy of what lies in one piece
-    return crc32(flat.tobytes() if held.dtype.hasobject else flat.view(np.uint8))
 
 
 def _is_scalar(x: Any) -> bool:

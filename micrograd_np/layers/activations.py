@@ -53,6 +53,11 @@ class LeakyReLU(Layer):
     Input and output have the same shape, which may be any. At 0 the
     derivative is `negative_slope`.
 
+    Parameters
+    ----------
+    negative_slope
+        The share.
+
     References
     ----------
     Maas, Hannun and Ng, "Rectifier Nonlinearities Improve Neural Network Acoustic Models" (2013).
@@ -71,6 +76,11 @@ class ELU(Layer):
     .. math:: y = max(x, 0) + alpha (e^{min(x, 0)} - 1)
 
     Input and output have the same shape, which may be any.
+
+    Parameters
+    ----------
+    alpha
+        How far below 0 the values go.
 
     References
     ----------
@@ -92,6 +102,11 @@ class GELU(Layer):
 
     or, with ``approximate="tanh"``, :math:`x (1 + tanh(\sqrt{2 / \pi} (x + 0.044715 x^3))) / 2`,
     which is faster in float64. Input and output have the same shape, which may be any.
+
+    Parameters
+    ----------
+    approximate
+        "none" or "tanh".
 
     Raises
     ------
@@ -135,6 +150,11 @@ class Softplus(Layer):
     .. math:: y = log(1 + e^{beta x}) / beta
 
     Input and output have the same shape, which may be any.
+
+    Parameters
+    ----------
+    beta
+        How sharp the bend is, above 0.
 
     Raises
     ------

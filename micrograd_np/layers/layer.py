@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, Self
 
@@ -47,6 +48,18 @@ class Layer:
     training: bool = True
 
     def _no_forward(self, *inputs: Any, **options: Any) -> Any:
+        """Compute the output: the formula, which every layer writes for itself.
+
+        Parameters
+        ----------
+        *inputs, **options
+            What the layer was called with; arrays and lists of numbers have become tensors.
+
+        Returns
+        -------
+        Tensor
+            Or several; whatever the layer makes of its inputs.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define forward(self, x)")
 
     # Declared as a callable of any signature, so that subclasses choose their own.
@@ -143,7 +156,13 @@ class Layer:
                 plain(held)[...] = array
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode here and in all layers inside; return self."""
+        """Set training mode here and in all layers inside; return self.
+
+        Parameters
+        ----------
+        mode
+            False for evaluation mode.
+        """
         for _, layer in self.layers_within():
             layer.training = mode
         return self
@@ -158,7 +177,13 @@ class Layer:
             parameter.grad = None
 
     def astype(self, dtype: npt.DTypeLike) -> Self:
-        """Convert parameters and floating state to a float dtype, in place; return self."""
+        """Convert parameters and floating state to a float dtype, in place; return self.
+
+        Parameters
+        ----------
+        dtype
+            Such as ``numpy.float32``.
+        """
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"layers hold floats; received dtype {np.dtype(dtype)}")
         _convert(self, np.dtype(dtype), {})
@@ -168,7 +193,7 @@ class Layer:
     def __repr__(self) -> str:
         lines = []
         for name, child in self._children():
-            text = repr(child) if isinstance(child, Layer) else getattr(child, "__name__", "?")
+            text = repr(child) if isinstance(child, Layer) else _function_name(child)
             lines.append(f"({name}): {text}".replace("\n", "\n  "))
         count = sum(parameter.size for parameter in self.parameters())
         comment = f"  # {count:,} parameter{'s' * (count != 1)}" if count else ""
@@ -302,6 +327,8 @@ def _named(
     value: Any, name: str, seen: set[int], into_layers: bool = True
 ) -> Iterator[tuple[str, Any]]:
     """Yield every layer, leaf tensor and numeric array in `value`, once, with its dotted name."""
+    if isinstance(value, (set, frozenset)) and any(isinstance(x, (Layer, Tensor)) for x in value):
+        raise TypeError(f"{name} is a set, which has no order; hold layers and tensors in a list")
     if not isinstance(value, (Layer, Tensor, np.ndarray, dict, list, tuple)) or id(value) in seen:
         return
     seen.add(id(value))
@@ -319,6 +346,15 @@ def _named(
             return
     for key, child in contents(value):
         yield from _named(child, f"{name}.{key}" if name else str(key), seen, into_layers)
+
+
+def _function_name(function: Any) -> str:
+    """Name a function among layers; a partial one by what it applies and its settings."""
+    if not isinstance(function, partial):
+        return getattr(function, "__name__", "?")
+    applied = next((x for x in function.args if callable(x)), function.func)
+    settings = ", ".join(f"{name}={value!r}" for name, value in function.keywords.items())
+    return f"{_function_name(applied)}({settings})"
 
 
 def _convert(value: Any, dtype: np.dtype[Any], done: dict[int, tuple[Any, Any]]) -> Any:

@@ -1,5 +1,6 @@
 """Linear and Embedding: the product with a matrix of weights, and the choice of its rows."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -74,9 +75,22 @@ class Linear(Layer):
         self.bias = parameter(np.zeros(out_features), dtype) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.bias is None:
-            return x @ self.weight
-        return apply(ops.linear, x, self.weight, self.bias)
+        try:
+            if self.bias is None:
+                return x @ self.weight
+            return apply(ops.linear, x, self.weight, self.bias)
+        except ValueError as error:
+            raise self._fitting(error, np.shape(x)) from error
+
+    def _fitting(self, error: ValueError, shape: tuple[int, ...]) -> ValueError:
+        """Say of an input that does not fit what would, before the product says it."""
+        if shape and shape[-1] == self.in_features:
+            return error
+        remedy = "; put Flatten() before it" * (math.prod(shape[1:]) == self.in_features)
+        return ValueError(
+            f"takes inputs whose last axis has length {self.in_features}; received shape {shape}"
+            f"{remedy}"
+        )
 
 
 class Embedding(Layer):

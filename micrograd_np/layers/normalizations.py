@@ -214,7 +214,7 @@ class LayerNorm(Layer):
 
     Notes
     -----
-    Input and output have the same shape (..., *normalized_shape).
+    Input and output have the same shape, ``(..., *normalized_shape)``.
 
     Raises
     ------
@@ -275,7 +275,7 @@ class RMSNorm(Layer):
 
     Notes
     -----
-    Input and output have the same shape (..., *normalized_shape).
+    Input and output have the same shape, ``(..., *normalized_shape)``.
 
     Raises
     ------

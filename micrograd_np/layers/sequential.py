@@ -34,6 +34,11 @@ class Sequential(Layer):
 
     def __init__(self, *layers: Callable[..., Any]) -> None:
         for layer in layers:
+            if isinstance(layer, type) and issubclass(layer, Layer):
+                name = layer.__name__
+                raise TypeError(
+                    f"Sequential takes layers; received the class {name}: write {name}()"
+                )
             if not callable(layer):
                 raise TypeError(
                     "Sequential takes layers or functions as separate arguments; received "

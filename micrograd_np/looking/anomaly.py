@@ -122,9 +122,11 @@ def _described(x: Array, place: tuple[int, ...], shape: tuple[int, ...]) -> str:
 def _called(frame: FrameType) -> str:
     """Say which line outside the package called an op, and in which layer it ran, if in one."""
     layer = None
-    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == _PACKAGE:
+    while True:
         holder = frame.f_locals.get("self")
         layer = layer or (holder if isinstance(holder, Layer) else None)
+        if not frame.f_back or frame.f_globals.get("__name__", "").split(".")[0] != _PACKAGE:
+            break
         frame = frame.f_back
     within = f"in {type(layer).__name__}({layer._arguments()}), " if layer else ""
     name, number = frame.f_code.co_filename, frame.f_lineno

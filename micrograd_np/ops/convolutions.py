@@ -297,9 +297,13 @@ def _check_kernels(
         or len(weight) % groups
         or images.shape[1] != weight.shape[1] * groups
     ):
+        channels = weight.shape[1] * groups
+        is_last = images.shape[-1] == channels
+        remedy = "; move its last axis, as in np.moveaxis(x, -1, 1)" * is_last
         raise ValueError(
             f"{len(weight)} kernels of {weight.shape[1]} channels, with groups={groups}, take "
-            f"{weight.shape[1] * groups} channels; received {images.shape[1]}"
+            f"inputs of shape (batch, {channels}, {'height, width' if axes == 2 else 'length'}); "
+            f"received {images.shape}{remedy}"
         )
     if any(array.shape != weight.shape[:1] for array in bias):
         raise ValueError(f"bias must have shape {weight.shape[:1]}; received {bias[0].shape}")

@@ -37,7 +37,7 @@ def negative(x: Array) -> Result:
 
 
 def absolute(x: Array) -> Result:
-    """|x|; d/dx = sign(x), which is 0 at 0."""
+    """x without its sign; d/dx = sign(x), which is 0 at 0."""
     return np.abs(x), (lambda g: g * np.sign(x),)
 
 

@@ -1,10 +1,11 @@
 """Files in the ONNX format, which many runtimes read: the formula of a model with its numbers.
 
-A model is exported op by op, so layers that users write of ops need nothing more.
+A model is exported op by op, so layers that users write of ops need nothing more. Neither do ops of
+their own: for these stand the ops that their formula is made of.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..extras import extra
@@ -60,10 +61,10 @@ def export_onnx(
     TypeError
         If `model` is no layer, or the example is not made of numbers.
     ValueError
-        If a layer does what has no ONNX form, which the message names: it calls an op of its own
-        or a loss, computes with the values of tensors without ops, draws random numbers or does
-        for some batches what it does not for others. Also if the model does not take the example,
-        or the file would be larger than 2 GB.
+        If a layer does what has no ONNX form, which the message names: it calls a loss, or an op
+        of its own that does not work on tensors in place of arrays; it computes with the values of
+        tensors without ops, draws random numbers or does for some batches what it does not for
+        others. Also if the model does not take the example, or the file would be larger than 2 GB.
     OSError
         If the file cannot be written.
 
@@ -83,13 +84,18 @@ def export_onnx(
     axes = _axes(batch_axis, examples)
     with unchanged(model):
         trace(model, *examples)  # so that a layer says itself what does not fit
-        proto = _proto(onnx, *_written(Runs(model, examples, axes), axes))
+        proto = _proto(onnx, *_written(Runs(model, examples, axes, _is_known), axes))
     try:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ValueError(f"the model has no valid ONNX form: {error}") from error
     with replacing(path) as file:
         file.write(proto.SerializeToString(deterministic=True))
+
+
+def _is_known(op: Callable[..., Any]) -> bool:
+    """Whether an op has a form, or is one of the package, which would have one if it could."""
+    return op in FORMS or getattr(op, "__module__", "").split(".")[0] == __name__.split(".")[0]
 
 
 def _axes(
@@ -120,7 +126,10 @@ def _written(runs: Runs, axes: Sequence[int | None]) -> tuple[Graph, list[_End],
     graph.batch = next(growing, graph.batch)
     for number, call in runs.needed():
         if call.op not in FORMS:
-            raise call.refusal("which has no ONNX form")
+            raise call.refusal(
+                "which has no ONNX form, and whose formula is not made of operators and NumPy "
+                "functions that work on tensors, too: write it so, or put ops in its place"
+            )
         graph.place = call.place
         inputs = [graph.typed(x, call.kind) for x in call.inputs]
         graph.made[number] = FORMS[call.op](graph, call, *inputs)

@@ -7,7 +7,7 @@ shows, and is refused: it would be frozen as it was for one input.
 
 import inspect
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -65,7 +65,13 @@ class Constant:
 class Runs:
     """A model's runs. Inputs are numbered first, then the calls of ops."""
 
-    def __init__(self, model: Layer, examples: Sequence[Array], axes: Sequence[int | None]) -> None:
+    def __init__(
+        self,
+        model: Layer,
+        examples: Sequence[Array],
+        axes: Sequence[int | None],
+        is_known: Callable[[Any], bool],
+    ) -> None:
         self._dynamic = any(axis is not None for axis in axes)
         self._layers = dict(model.layers_within())
         self._held = {name: plain(held) for name, held in model._held().items()}
@@ -75,7 +81,7 @@ class Runs:
             [_probe(x, axis, size, number) for x, axis in zip(examples, axes)]
             for number, size in enumerate(SIZES)
         ]
-        traces = [_traced(model, inputs) for inputs in self.inputs]
+        traces = [_traced(model, inputs, is_known) for inputs in self.inputs]
         self._changed = {n for n, x in self._held.items() if not _alike(x, before[n])}
         self.outputs = [list(arrays_in(output)) for output, _ in traces]
         self._calls = [[c for c in calls if isinstance(c, OpCall)] for _, calls in traces]
@@ -239,9 +245,11 @@ def _holds(kind: type, value: Any) -> bool:
     return isinstance(value, kind) or any(_holds(kind, part) for part in parts)
 
 
-def _traced(model: Layer, inputs: Sequence[Array]) -> tuple[Any, list[OpCall | LayerCall]]:
+def _traced(
+    model: Layer, inputs: Sequence[Array], is_known: Callable[[Any], bool]
+) -> tuple[Any, list[OpCall | LayerCall]]:
     try:
-        return trace(model, *inputs)
+        return trace(model, *inputs, is_known=is_known)
     except (ValueError, IndexError, TypeError) as error:
         raise ValueError(
             "the model must take batches of every size, with values around those of the example; "

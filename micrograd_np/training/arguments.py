@@ -34,7 +34,10 @@ def check_kinds(model: Any, loss: Any, optimizer: Any, schedule: Any) -> None:
             f"100); received {shortened(schedule)}"
         )
     if not {id(p) for p in optimizer.parameters} & {id(p) for p in model.parameters()}:
-        raise ValueError("none of the optimizer's parameters is one of the model's")
+        raise ValueError(
+            "none of the optimizer's parameters is one of the model's; make the optimizer of "
+            "model.parameters(), after the model"
+        )
 
 
 def columns_of(metrics: Mapping[str, Metric], validated: bool) -> list[str]:

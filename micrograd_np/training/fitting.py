@@ -72,8 +72,8 @@ def fit(
     clip_norm
         Largest common norm of the gradients (see `clip_grad_norm`).
     callbacks
-        `Callback`s, or functions of an epoch's row (a dict), which end the training by returning
-        True.
+        Objects of `Callback`, or functions of an epoch's row (a dict), which end the training by
+        returning True.
     shuffle
         Whether to draw a new order of the samples for each epoch.
     rng

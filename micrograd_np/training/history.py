@@ -18,8 +18,16 @@ Row: TypeAlias = dict[str, Any]
 class History(list[Row]):
     """The rows of a training run: a list of dicts, which also gives and draws whole columns.
 
-    Each row has "epoch" (from 1), "loss", the metrics, "val_loss" and "val_..." where there was
-    validation, "lr" after the epoch's last update and "seconds". The sum of two is a history, too.
+    Each row has "epoch" (from 1), "loss", the metrics, "val_loss" and ``"val_..."`` where there
+    was validation, "lr" after the epoch's last update and "seconds". The sum of two is a history,
+    too.
+
+    Parameters
+    ----------
+    rows
+        Dicts of one kind, one per epoch.
+    stopped
+        Why training ended before the last epoch, if it did.
 
     Attributes
     ----------
@@ -74,6 +82,11 @@ class History(list[Row]):
         """Write a header and one line per row to a file of comma-separated values.
 
         Numbers are written so that they read back exactly. The file is replaced as a whole.
+
+        Parameters
+        ----------
+        path
+            The file.
         """
         text = StringIO(newline="")
         writer = csv.DictWriter(text, self.columns)
@@ -83,7 +96,18 @@ class History(list[Row]):
             file.write(text.getvalue().encode())
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the columns over the epochs with matplotlib: see `plot_history`."""
+        """Draw the columns over the epochs with matplotlib: see `plot_history`.
+
+        Parameters
+        ----------
+        ax
+            Axes of matplotlib; None makes a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
         return plot_history(self, ax=ax)
 
     def __repr__(self) -> str:

@@ -153,7 +153,12 @@ def recall(
 
     .. math:: tp / (tp + fn), \quad 0 \text{ for a class that is never true}
 
-    Parameters, averages and errors are those of `precision`.
+    Averages and errors are those of `precision`.
+
+    Parameters
+    ----------
+    predictions, targets, average, threshold
+        As for `precision`.
     """
     right, predicted, true = _counts(predictions, targets, threshold)
     return _averaged(right, true, predicted + true > 0, true, average)
@@ -166,7 +171,12 @@ def f1(
 
     .. math:: 2 tp / (2 tp + fp + fn), \quad 0 \text{ for a class that is never met}
 
-    Parameters, averages and errors are those of `precision`.
+    Averages and errors are those of `precision`.
+
+    Parameters
+    ----------
+    predictions, targets, average, threshold
+        As for `precision`.
     """
     right, predicted, true = _counts(predictions, targets, threshold)
     return _averaged(2 * right, predicted + true, predicted + true > 0, true, average)

@@ -4,6 +4,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from difflib import get_close_matches
 from reprlib import repr as shortened
 from time import perf_counter
 from typing import Any, Self
@@ -25,6 +26,13 @@ from .history import History, Row
 
 class Run:
     """A training run, as callbacks see it.
+
+    Parameters
+    ----------
+    model, inputs, targets, loss, optimizer, epochs, batch_size
+        As for `fit`, which makes the run.
+    validation, metrics, schedule, callbacks, shuffle, rng
+        Likewise.
 
     Attributes
     ----------
@@ -137,7 +145,13 @@ class Run:
         return -(-self.size // self.batch_size)
 
     def stop(self, reason: str) -> None:
-        """End the training before the next update; the history keeps the reason."""
+        """End the training before the next update; the history keeps the reason.
+
+        Parameters
+        ----------
+        reason
+            Such as "no better for 10 epochs".
+        """
         self.history.stopped = self.history.stopped or reason
 
     def goes_on(self) -> bool:
@@ -163,13 +177,25 @@ class Run:
         return slice(start, stop) if self._order is None else self._order[start:stop]
 
     def may_update(self, loss: Tensor) -> bool:
-        """Take note of a batch's loss; return whether no callback stops the run because of it."""
+        """Take note of a batch's loss; return whether no callback stops the run because of it.
+
+        Parameters
+        ----------
+        loss
+            A tensor of one entry.
+        """
         self.loss = loss.item()
         self._tell("before_update")
         return self.history.stopped is None
 
     def updated(self, prediction: Any) -> None:
-        """Take note of an update."""
+        """Take note of an update.
+
+        Parameters
+        ----------
+        prediction
+            What the model gave for the batch.
+        """
         samples = min(self.batch_size, self.size - self._seen)
         self._total += self.loss * samples
         self._seen += samples
@@ -242,11 +268,23 @@ class Run:
     # Saving and going on
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the run to a file, from which ``fit(..., resume=path)`` goes on."""
+        """Write the run to a file, from which ``fit(..., resume=path)`` goes on.
+
+        Parameters
+        ----------
+        path
+            The file.
+        """
         save(path, self.model, optimizer=self.optimizer, run=self)
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Go on from where a run stood when it was saved."""
+        """Go on from where a run stood when it was saved.
+
+        Parameters
+        ----------
+        path
+            The file.
+        """
         load(path, self.model, run=self, optimizer=self.optimizer)
 
     def state_dict(self) -> dict[str, Any]:
@@ -269,6 +307,11 @@ class Run:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from where `state_dict` was taken.
+
+        Parameters
+        ----------
+        state
+            What that method returned.
 
         Raises
         ------
@@ -367,30 +410,83 @@ class Callback:
     ...         print(run.history[-1]["loss"], "after", run.step, "updates")
     """
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        moments = [name for name in vars(Callback) if not name.startswith("_")]
+        for name in vars(cls):
+            near = get_close_matches(name, moments, 1, cutoff=0.85)
+            if near and name not in moments:
+                raise TypeError(
+                    f"{cls.__name__}.{name} would never be called; is {near[0]} meant? A method of "
+                    "your own needs another name"
+                )
+
     def reset(self) -> None:
         """Forget an earlier run: called before a run starts or, with `load_state_dict`, goes on."""
 
     def start(self, run: Run) -> None:
-        """Take note that training begins or goes on."""
+        """Take note that training begins or goes on.
+
+        Parameters
+        ----------
+        run
+            The run.
+        """
 
     def before_update(self, run: Run) -> None:
-        """Take note of a batch's loss, ``run.loss``; stopping now prevents its update."""
+        """Take note of a batch's loss, ``run.loss``; stopping now prevents its update.
+
+        Parameters
+        ----------
+        run
+            The run.
+        """
 
     def after_update(self, run: Run) -> None:
-        """Take note of an update."""
+        """Take note of an update.
+
+        Parameters
+        ----------
+        run
+            The run.
+        """
 
     def epoch_end(self, run: Run) -> None:
-        """Take note of the row that was added to ``run.history``."""
+        """Take note of the row that was added to ``run.history``.
+
+        Parameters
+        ----------
+        run
+            The run.
+        """
 
     def settled(self, run: Run) -> None:
-        """Take note that all have taken note of an update or an epoch: the time to save the run."""
+        """Take note that all have taken note of an update or an epoch: the time to save the run.
+
+        Parameters
+        ----------
+        run
+            The run.
+        """
 
     def end(self, run: Run) -> None:
-        """Take note that training has ended, maybe by an exception."""
+        """Take note that training has ended, maybe by an exception.
+
+        Parameters
+        ----------
+        run
+            The run.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """Return what has to be saved for a run that is to go on; by default nothing."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
+        """Take over what `state_dict` returned.
+
+        Parameters
+        ----------
+        state
+            What that method returned.
+        """
