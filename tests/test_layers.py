@@ -779,7 +779,7 @@ KERNELS: list[tuple[Any, dict[str, Any], str]] = [
     (
         (np.ones((3, 3, 2, 2)),),
         {"groups": 2},
-        r"groups=2, take .*, 6, .*; received .*; move its last axis, as in np.moveaxis\(x,",
+        r"groups=2, take .*, 6, .*; received .*; move the last axis, as in np.moveaxis\(x, -1, 1",
     ),
     ((np.ones((3, 1, 2, 2)),), {"groups": 2}, r"3 kernels of 1 .* groups=2, take .*, 2, .*6\)$"),
     ((np.ones((3, 1, 2, 2)),), {"groups": 0}, "with groups=0"),
@@ -889,3 +889,12 @@ def test_functions_among_layers_are_shown_by_name() -> None:
     assert (
         repr(model) == "Sequential(\n  (0): tanh\n  (1): shifted(by=0.5)\n  (2): clip(a_max=1)\n)"
     )
+
+
+def test_images_without_an_axis_of_channels_are_refused_with_the_remedy() -> None:
+    with pytest.raises(ValueError, match=r"received \(8, 5, 6\); add the axis .* x\[:, None\]$"):
+        mg.Conv2d(1, 4, 3)(np.ones((8, 5, 6)))
+    with pytest.raises(ValueError, match=r"\(5, 6, 2\); move the last axis, .*\(x, -1, 0\)$"):
+        mg.Conv2d(2, 4, 3)(np.ones((5, 6, 2)))
+    with pytest.raises(ValueError, match=r"\(batch, 3, length\); received \(4, 2, 9\)$"):
+        mg.Conv1d(3, 4, 3)(np.ones((4, 2, 9)))

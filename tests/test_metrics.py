@@ -286,3 +286,8 @@ def test_they_measure_in_fit() -> None:
     predictions = mg.predict(model, x[:20])
     assert history["val_accuracy"][-1] == metrics.accuracy(predictions, y[:20])
     assert history["val_f1"][-1] == metrics.f1(predictions, y[:20], "macro")
+
+
+def test_labels_beside_a_column_of_predictions_are_refused_with_the_remedy() -> None:
+    with pytest.raises(ValueError, match=r"received \(2, 1\) and \(2,\); write targets\[:, None\]$"):
+        metrics.accuracy([[0.9], [0.2]], [1, 0])

@@ -3,12 +3,14 @@
 import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -384,3 +386,13 @@ def test_without_matplotlib_the_message_says_how_to_install_it(
     command = r"pip install 'micrograd_np\[plot\]'"
     with pytest.raises(ImportError, match=f"^{name} needs matplotlib; install it with: {command}"):
         PLOTS[name]()
+
+
+def test_a_plane_is_drawn_as_pixels_and_with_a_legend_if_wanted(tmp_path: Path) -> None:
+    for wanted in (True, False):
+        ax = mg.plot_decision_boundary(
+            lambda x: x[:, :1], [[-1.0, 0.0], [1.0, 0.0]], [0, 1], legend=wanted
+        )
+        assert (ax.get_legend() is not None) == wanted
+    FigureCanvasSVG(ax.figure).print_svg(tmp_path / "plane.svg")
+    assert "data:image/png" in (tmp_path / "plane.svg").read_text()

@@ -217,7 +217,7 @@ def _additive(name: str, mask: Any, dtype: Any) -> Array:
     if array.dtype.kind != "f":
         raise TypeError(
             f"{name} must be booleans, True for what is hidden, or floats to be added; received "
-            f"{array.dtype}: use astype(bool)"
+            f"{array.dtype}: use astype(bool), in which True hides"
         )
     with np.errstate(over="ignore"):  # the least float64 is -inf in float32
         return array.astype(dtype)

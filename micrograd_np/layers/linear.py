@@ -96,7 +96,7 @@ class Linear(Layer):
 class Embedding(Layer):
     """A table with a row of weights for each index, such as a vector for each word.
 
-    .. math:: y_{...} = W_{x_{...}}
+    .. math:: y_i = W_{x_i}
 
     Parameters
     ----------

@@ -61,6 +61,7 @@ def plot_history(history: Sequence[Mapping[str, Any]], ax: Any = None) -> Any:
     measures = list(dict.fromkeys(name.removeprefix("val_") for name in names))
     metrics = [name for name in measures if not name.endswith("loss")]
     right: Any = ax.twinx() if 0 < len(metrics) < len(measures) else ax
+    right.spines["right"].set_visible(right is not ax or ax.spines["right"].get_visible())
     lines = []
     for name, colour in zip(measures, cycle(COLOURS)):
         side, size = (right, 4) if name in metrics else (ax, 9)  # of a dot, above or below others
@@ -87,6 +88,7 @@ def plot_decision_boundary(
     *,
     threshold: float | None = None,
     resolution: int = 200,
+    legend: bool = True,
 ) -> Any:
     """Draw which class a model gives to each place of a plane, and the samples above.
 
@@ -106,6 +108,8 @@ def plot_decision_boundary(
         all numbers that the model gives are from 0 to 1, else 0.
     resolution
         Places along each axis.
+    legend
+        Whether to name the classes.
 
     Returns
     -------
@@ -130,11 +134,13 @@ def plot_decision_boundary(
         colour, own = COLOURS[label % len(COLOURS)], x[labels == label]
         # Each class on its own: between the contours of all lie bands of classes in between.
         region = (given == label).reshape(resolution, resolution)
-        ax.contourf(*lines, region, levels=[0.5, 1], colors=[colour], alpha=0.3, zorder=0)
+        shade = ax.contourf(*lines, region, levels=[0.5, 1], colors=[colour], alpha=0.3, zorder=0)
+        shade.set_rasterized(True)  # else a ragged border makes a large file
         ax.scatter(
             *own.T, s=20, color=colour, edgecolors="white", linewidths=0.5, label=f"class {label}"
         )
-    ax.legend(loc="best")
+    if legend:
+        ax.legend(loc="best")
     return ax
 
 

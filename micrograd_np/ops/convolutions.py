@@ -61,7 +61,7 @@ def _convolution(
     dilation: Any,
 ) -> Result:
     images = _batch(x, axes)
-    _check_kernels(images, weight, bias, axes, groups)
+    _check_kernels(x, weight, bias, axes, groups)
     (batch, channels, *lengths), outputs = images.shape, len(weight)
     kernel, steps, pads, spread = window_settings(axes, weight.shape[2:], stride, padding, dilation)
     padded = [n + sum(pad) for n, pad in zip(lengths, pads)]
@@ -288,22 +288,25 @@ def _batch(x: Array, axes: int) -> Array:
 
 
 def _check_kernels(
-    images: Array, weight: Array, bias: tuple[Array, ...], axes: int, groups: int
+    x: Array, weight: Array, bias: tuple[Array, ...], axes: int, groups: int
 ) -> None:
     if weight.ndim != axes + 2:
         raise ValueError(f"kernels must have {axes + 2} axes; received shape {weight.shape}")
     if (
         operator.index(groups) < 1
         or len(weight) % groups
-        or images.shape[1] != weight.shape[1] * groups
+        or x.shape[-1 - axes] != weight.shape[1] * groups
     ):
         channels = weight.shape[1] * groups
-        is_last = images.shape[-1] == channels
-        remedy = "; move its last axis, as in np.moveaxis(x, -1, 1)" * is_last
+        remedy = ""
+        if x.shape[-1] == channels:
+            remedy = f"; move the last axis, as in np.moveaxis(x, -1, {x.ndim - axes - 1})"
+        elif channels == 1 and x.ndim == axes + 1:
+            remedy = "; add the axis of the channel, as in x[:, None]"
         raise ValueError(
             f"{len(weight)} kernels of {weight.shape[1]} channels, with groups={groups}, take "
             f"inputs of shape (batch, {channels}, {'height, width' if axes == 2 else 'length'}); "
-            f"received {images.shape}{remedy}"
+            f"received {x.shape}{remedy}"
         )
     if any(array.shape != weight.shape[:1] for array in bias):
         raise ValueError(f"bias must have shape {weight.shape[:1]}; received {bias[0].shape}")

@@ -178,7 +178,10 @@ def _foreign(file: IO[bytes]) -> str:
     """Say what a file is that does not end as an archive does."""
     foreign = "it was not written by micrograd_np.save"
     file.seek(0)
-    if not b"PK\x03\x04".startswith(file.read(4)):
+    first = file.read(4)
+    if first.startswith(b"\x80"):
+        return f"{foreign} and may be a pickle, which can run any program: open it by nothing else"
+    if not b"PK\x03\x04".startswith(first):
         return f"{foreign}, or its beginning is lost"
     try:
         with zipfile.ZipFile(file) as archive:

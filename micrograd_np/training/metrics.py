@@ -263,9 +263,10 @@ def _check(scores: Array, truth: Array) -> None:
     of_classes = scores.ndim == truth.ndim + 1 >= 2 and scores.shape[1] >= 2
     shape = scores.shape[:1] + scores.shape[2:] if of_classes else scores.shape
     if shape != truth.shape or not scores.size:
+        remedy = "; write targets[:, None]" * (scores.shape == (*truth.shape, 1))
         raise ValueError(
             "predictions must have the targets' shape, or scores of at least two classes along "
-            f"axis 1, and at least one sample; received {scores.shape} and {truth.shape}"
+            f"axis 1, and at least one sample; received {scores.shape} and {truth.shape}{remedy}"
         )
     if scores.dtype.kind == "f" and np.isnan(scores).any():
         row = tuple(int(i) for i in np.argwhere(np.isnan(scores))[0])
