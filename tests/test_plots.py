@@ -394,5 +394,6 @@ def test_a_plane_is_drawn_as_pixels_and_with_a_legend_if_wanted(tmp_path: Path) 
             lambda x: x[:, :1], [[-1.0, 0.0], [1.0, 0.0]], [0, 1], legend=wanted
         )
         assert (ax.get_legend() is not None) == wanted
-    FigureCanvasSVG(ax.figure).print_svg(tmp_path / "plane.svg")
+    canvas: Any = FigureCanvasSVG(ax.figure)
+    canvas.print_svg(tmp_path / "plane.svg")
     assert "data:image/png" in (tmp_path / "plane.svg").read_text()
