@@ -845,3 +845,30 @@ def test_a_function_that_is_gone_frees_its_memory() -> None:
     del again
     gc.collect()
     assert len(gc.get_objects()) < before + 200
+
+
+@pytest.mark.parametrize("kind", [mg.SGD, mg.Adam])
+@pytest.mark.parametrize("forgets", [True, False])
+def test_several_updates_in_one_call(kind: Any, forgets: bool) -> None:
+    def make(wrap: Wrap) -> Any:
+        model = network()
+        optimizer = kind(model.parameters(), lr=0.1)
+
+        @wrap
+        def steps(x: Any) -> Any:
+            optimizer.zero_grad()
+            for part in (x[:4], x[4:], x):
+                if forgets:
+                    optimizer.zero_grad()
+                loss = mg.sum_of_squares(model(part), part[:, :3])
+                loss.backward()
+                optimizer.step()
+            return loss
+
+        results = []
+        for i in range(CALLS):
+            optimizer.lr = 0.1 / (1 + i)
+            results.append([seen(steps(batch(i))), state(model, optimizer)])
+        return results
+
+    both(make)

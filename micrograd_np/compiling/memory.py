@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.common import Array
+from ..tape import Node
 from .nesting import Place, address, arrays_in, is_whole, layout, mapped, memory_of
 from .recording import Call
 
@@ -140,9 +141,16 @@ def needed(calls: Iterable[Call], kept: set[int]) -> tuple[list[Call], dict[int,
     ones = {memory for memory, array in constant.items() if array.ndim == 0 and array == 1}
     calls = [_without_one(call, ones) for call in calls]
     live, found = set(kept), []
+    replaced: set[Any] = set()  # leaves whose gradient is another one before anybody looks
     for call in reversed(calls):
         if call.way == "copy" and _is_of_itself(call):
             continue
+        if call.way == "grad" and call.function in replaced:
+            continue
+        if call.way == "grad":
+            replaced.add(call.function)
+        elif call.way == "step":
+            replaced -= {g for g in call.args if isinstance(g, Node)}
         if call.way in ("guard", "draw", "unsure", "step", "grad") or call.writes & live:
             if call.way in ("copy", "into", "unsure", "out", "constant", "held") and _is_whole(
                 call

@@ -87,6 +87,7 @@ class _Writer:
         self.names.values |= dict.fromkeys(run.arguments)  # which are taken
         self.miss = "return MISS"
         self._grads: dict[int, Array] = {}
+        self._steps: dict[Any, tuple[str, Array]] = {}  # rates of optimizers, and room for changes
         self.plain: dict[str, str] = {}  # optimizers whose steps are written out, and their groups
 
     def program(self) -> Program:
@@ -291,9 +292,13 @@ class _Writer:
         pairs = [(p._data, g) for p, g in zip(optimizer.parameters, grads) if g is not None]
         for dtype in dict.fromkeys(data.dtype for data, _ in pairs):
             alike = [pair for pair in pairs if pair[0].dtype == dtype]
-            rate = name(np.zeros((), dtype), "lr")
-            room = np.empty(max(data.size for data, _ in alike), dtype)  # for one at a time
-            lines.append(f"{rate}[()] = {this}._lr")
+            most = max(data.size for data, _ in alike)
+            rate, room = self._steps.get((this, dtype), ("", np.empty(0, dtype)))
+            if not rate:  # which does not change within a call
+                rate = name(np.zeros((), dtype), "lr")
+                lines.append(f"{rate}[()] = {this}._lr")
+            room = room if room.size >= most else np.empty(most, dtype)  # for one at a time
+            self._steps[this, dtype] = rate, room
             for data, g in alike:
                 x, change = name(data, "v"), name(room[: data.size].reshape(data.shape), "change")
                 slope = name(g, "grad") if isinstance(g, np.ndarray) else f"{self._leaf(g)}.grad"

@@ -3,7 +3,8 @@
     python tests/benchmarks/tutorial.py [--rounds 60] [--updates 400]
 
 All loops train the same network on the same data, in turn, in one process; the figures are medians
-over the rounds, and the ratios are what travels to other machines.
+over the rounds, and the ratios are what travels to other machines. "50 a call" is a compiled function
+that makes 50 updates in each call.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import micrograd_np as mg
 INPUTS = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 1], [0, 1, 1]], dtype=float)
 TARGETS = np.array([[0], [1], [1], [0]], dtype=float)
 BASE = "written-out NumPy"
+MANY = 50
 Loop = Callable[[int], Any]  # makes that many updates and returns the weights
 
 
@@ -81,11 +83,30 @@ def without_a_loss(is_compiled: bool) -> Loop:
     return looped(mg.compile(step) if is_compiled else step, inputs, targets, model)
 
 
-def looped(step: Callable[..., Any], inputs: Any, targets: Any, model: mg.Layer) -> Loop:
+def many_a_call() -> Loop:
+    np.random.seed(1)
+    inputs, targets = mg.Tensor(INPUTS), mg.Tensor(TARGETS)
+    model = mg.Sequential(mg.Linear(3, 1), mg.Sigmoid())
+    optimizer = mg.SGD(model.parameters(), lr=1.0)
+
+    @mg.compile
+    def steps(inputs: mg.Tensor, targets: mg.Tensor) -> None:
+        for _ in range(MANY):
+            optimizer.zero_grad()
+            output = model(inputs)
+            output.backward(output.data - targets.data)
+            optimizer.step()
+
+    return looped(steps, inputs, targets, model, MANY)
+
+
+def looped(
+    step: Callable[..., Any], inputs: Any, targets: Any, model: mg.Layer, each: int = 1
+) -> Loop:
     (weight,) = model.parameters()
 
     def loop(updates: int) -> Any:
-        for _ in range(updates):
+        for _ in range(updates // each):
             step(inputs, targets)
         return weight.data
 
@@ -137,6 +158,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--updates", type=int, default=400, help="per round and loop")
     arguments = parser.parse_args()
+    if arguments.updates < 1 or arguments.updates % MANY:
+        parser.error(f"--updates must be a multiple of {MANY}; received {arguments.updates}")
     warnings.filterwarnings("error", ".* is not compiled and runs as it is")
     print(f"Python {sys.version.split()[0]}, NumPy {np.__version__}", end="")
     loops: dict[str, Loop] = {
@@ -145,6 +168,7 @@ def main() -> None:
         "eager, without a loss": without_a_loss(False),
         "compiled, through the loss": through_the_loss(True),
         "compiled, without a loss": without_a_loss(True),
+        "compiled, 50 a call": many_a_call(),
     }
     if torch := optional("torch"):
         print(f", PyTorch {torch.__version__}", end="")
@@ -152,7 +176,7 @@ def main() -> None:
     if jax := optional("jax"):
         print(f", JAX {jax.__version__}", end="")
         loops["JAX jit, gradient of the loss"] = jax_jit()
-    weights = {name: np.array(loop(10)) for name, loop in loops.items()}
+    weights = {name: np.array(loop(4 * MANY)) for name, loop in loops.items()}
     for name, values in weights.items():
         np.testing.assert_allclose(values, weights[BASE], rtol=1e-9, err_msg=name)
     times: dict[str, list[float]] = {name: [] for name in loops}
