@@ -442,7 +442,8 @@ class Tensor(NumPyProtocol):
                 "does not, or was computed under no_grad()"
             )
         if gradient is not None:
-            gradient = as_array(plain(gradient), self.dtype)
+            if gradient.__class__ is not _ndarray or gradient.dtype is not self._data.dtype:
+                gradient = as_array(plain(gradient), self.dtype)
             if gradient.shape != self.shape:
                 raise ValueError(
                     f"the gradient must have the tensor's shape {self.shape}; received "

@@ -72,7 +72,8 @@ def logaddexp(x: Array, y: Array) -> Result:
 
     def share(g: Array, of: Array, other: Array) -> Array:
         equal = of == other  # which includes infinities, whose difference is not 0
-        return g * _sigmoid(np.where(equal, number(0, g.dtype), of - other))
+        z = np.where(equal, number(0, g.dtype), of - other)
+        return g * _sigmoid(z, number(1, z.dtype))
 
     return np.logaddexp(x, y), (lambda g: share(g, x, y), lambda g: share(g, y, x))
 
@@ -173,21 +174,22 @@ def tanh(x: Array) -> Result:
 
 def sigmoid(x: Array) -> Result:
     """1 / (1 + exp(-x)), the logistic function; d/dx = sigmoid(x) (1 - sigmoid(x))."""
-    value = _sigmoid(x)
+    x = x if x.dtype.kind == "f" else x.astype(float)
+    one = number(1, x.dtype)
+    value = _sigmoid(x, one)
 
     def to_x(g: Array) -> Array:
         # In this order the products are those of the error-weighted derivative, bit for bit.
         slope: Array = g * value
-        slope *= number(1, value.dtype) - value
+        slope *= one - value
         return slope
 
     return value, (to_x,)
 
 
-def _sigmoid(x: Array) -> Array:
+def _sigmoid(x: Array, one: Array) -> Array:
     """Evaluate sigmoid(x), in place but for one array."""
-    value = np.asarray(np.negative(x if x.dtype.kind == "f" else x.astype(float)))
-    one = number(1, value.dtype)
+    value = np.asarray(np.negative(x))
     np.exp(value, value)
     np.add(value, one, value)
     np.divide(one, value, value)
@@ -203,7 +205,7 @@ def softplus(x: Array) -> Result:
     np.exp(value, value)
     np.log1p(value, value)
     value += _limited(x, 0)
-    return value, (lambda g: g * _sigmoid(x),)
+    return value, (lambda g: g * _sigmoid(x, number(1, x.dtype)),)
 
 
 def silu(x: Array) -> Result:
@@ -212,7 +214,7 @@ def silu(x: Array) -> Result:
     Elfwing, Uchibe and Doya, "Sigmoid-weighted linear units" (2018).
     """
     x = floating(x)
-    gate, limits = _sigmoid(x), np.finfo(x.dtype)
+    gate, limits = _sigmoid(x, number(1, x.dtype)), np.finfo(x.dtype)
     value = _limited(x, limits.min)  # as 0 times an infinity shall be 0
     value *= gate
 
