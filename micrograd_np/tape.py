@@ -118,7 +118,8 @@ def walk_back(root: Node, gradient: Array, retain_graph: bool) -> None:
             g = totals.pop(node)
         else:
             node, g = parent, gradient
-    for leaf, total in totals.items():
+    while totals:  # each is freed before the next is copied
+        leaf, total = totals.popitem()
         if leaf.grad is not None:
             leaf.grad = np.asarray(leaf.grad + total)
         else:
