@@ -97,9 +97,9 @@ def _plain(name: str, data: bytes) -> bytes:
 
 
 def pictures(page: Path) -> list[Path]:
-    """Return the pictures that a page shows and that are not somebody else's."""
+    """Return the pictures that a page shows and makes: those of another page are made there."""
     found = [page.parent / target for target in PICTURE.findall(page.read_text())]
-    return [path for path in found if path.parent.name == "figures"]
+    return [path for path in found if path.parent == page.parent / "figures"]
 
 
 def difference(now: bytes, before: bytes, name: str) -> str:

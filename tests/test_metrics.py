@@ -289,7 +289,5 @@ def test_they_measure_in_fit() -> None:
 
 
 def test_labels_beside_a_column_of_predictions_are_refused_with_the_remedy() -> None:
-    with pytest.raises(
-        ValueError, match=r"\(2, 1\) and \(2,\); write targets\[:, None\]$"
-    ):
+    with pytest.raises(ValueError, match=r"\(2, 1\) and \(2,\); write targets\[:, None\]$"):
         metrics.accuracy([[0.9], [0.2]], [1, 0])

@@ -3,8 +3,8 @@
     python tests/benchmarks/tutorial.py [--rounds 60] [--updates 400]
 
 All loops train the same network on the same data, in turn, in one process; the figures are medians
-over the rounds, and the ratios are what travels to other machines. "50 a call" is a compiled function
-that makes 50 updates in each call.
+over the rounds, and the ratios are what travels to other machines. "50 a call" is a compiled
+function that makes 50 updates in each call.
 """
 
 import argparse
