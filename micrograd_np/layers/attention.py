@@ -250,7 +250,9 @@ class TransformerBlock(Layer):
     Notes
     -----
     Input of shape (batch, steps, embed_dim) or (steps, embed_dim) gives output of the same shape.
-    ``block(x, attn_mask=..., key_padding_mask=...)`` takes the masks of `MultiHeadAttention`.
+    ``block(x, attn_mask=..., key_padding_mask=...)`` takes the masks of `MultiHeadAttention`, in
+    which `causal` is called `is_causal`. The weights of its attention are
+    ``block.self_attn(block.norm1(x), is_causal=block.causal, average_attn_weights=False)[1]``.
 
     Raises
     ------

@@ -311,7 +311,8 @@ class LSTM(_Recurrent):
     ``layer(x)`` or ``layer(x, (h, c))`` returns ``output, (h, c)``: x is (steps, batch,
     input_size), or (steps, input_size) without a batch; output is (steps, batch, hidden_size),
     twice as wide if `bidirectional`; h and c are (num_layers, batch, hidden_size), with two entries
-    per layer if `bidirectional`, zeros unless given and after the last step when returned.
+    per layer if `bidirectional`, zeros unless given and after the last step when returned. For c
+    after every step call it step by step: ``output, state = layer(x[t : t + 1], state)``.
 
     Raises
     ------

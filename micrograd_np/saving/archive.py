@@ -180,7 +180,7 @@ def _foreign(file: IO[bytes]) -> str:
     file.seek(0)
     first = file.read(4)
     if first.startswith(b"\x80"):
-        return f"{foreign} and may be a pickle, which can run any program: open it by nothing else"
+        return f"{foreign}; it may be a pickle, which can run any program when it is unpickled"
     if not b"PK\x03\x04".startswith(first):
         return f"{foreign}, or its beginning is lost"
     try:

@@ -24,7 +24,8 @@ def predict(model: Callable[[Any], Any], inputs: Any, batch_size: int = 256) -> 
     model
         A layer, or a function of a tensor, whose output has a row per sample.
     inputs
-        Array whose first axis counts the samples; only one batch of it is read at a time.
+        Array whose first axis counts the samples, as recurrent layers have it with `batch_first`;
+        only one batch of it is read at a time.
     batch_size
         Samples in a batch, at least 1.
 
@@ -44,7 +45,8 @@ def predict(model: Callable[[Any], Any], inputs: Any, batch_size: int = 256) -> 
     --------
     >>> import numpy as np
     >>> import micrograd_np as mg
-    >>> mg.predict(mg.Softmax(), np.zeros((3, 2)))
+    >>> model = mg.Linear(3, 2, weight_init=mg.initializers.zeros)  # which gives logits
+    >>> mg.predict(mg.Sequential(model, mg.Softmax()), np.ones((3, 3)))
     array([[0.5, 0.5],
            [0.5, 0.5],
            [0.5, 0.5]])
