@@ -402,7 +402,6 @@ PARAMETERS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: [{"params": [leaf()], "rate": 0.1}], ValueError, r"can set .*'lr'.*, not \['rate'\]"),
     (lambda: [{"params": [leaf()], "parameters": 1}], ValueError, r"not \['parameters'\]"),
     (lambda: [{"params": [leaf()], "lr": -1}], ValueError, "lr must be a finite number"),
-    (lambda: [{"params": [leaf()], "weight_decay": -1}], ValueError, "weight_decay must be"),
 ]  # fmt: skip
 
 
@@ -413,6 +412,13 @@ def test_what_cannot_be_trained_is_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         kind(parameters(), lr=1)
+
+
+@EACH_KIND
+def test_settings_of_groups_are_checked_like_those_of_all(kind: Any) -> None:
+    for name in inspect.signature(kind).parameters.keys() & {"weight_decay", "eps", "momentum"}:
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            kind([{"params": [leaf()], name: -1}], lr=1)
 
 
 @EACH_KIND

@@ -116,3 +116,16 @@ def code_lines(path: Path) -> set[int]:
             case ast.Expr(value=ast.Constant(value=str())):
                 lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return lines
+
+
+def test_layers_losses_and_optimizers_are_public() -> None:
+    defined = {
+        name
+        for path in [*PACKAGE.glob("layers/*.py"), PACKAGE / "losses.py", PACKAGE / "optimizers.py"]
+        for statement in ast.parse(path.read_text()).body
+        if isinstance(statement, ast.ClassDef | ast.FunctionDef)
+        and not statement.name.startswith("_")
+        and (name := statement.name)
+    }
+    helpers = {"check_layer", "contents", "dropout_mask", "in_mode", "parameter", "unchanged"}
+    assert defined - set(mg.__all__) <= helpers
