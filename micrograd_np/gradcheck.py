@@ -69,7 +69,9 @@ def gradcheck(
     parameters = list(getattr(function, "named_parameters", tuple)())
     checked += [(f"parameter {name}", parameter) for name, parameter in parameters]
     if not checked:
-        raise ValueError("gradcheck needs at least one input of floats; received none")
+        raise ValueError(
+            "gradcheck needs at least one input of floats; received none: write 1.0 for 1"
+        )
     for name, tensor in checked:
         if tensor.dtype != np.float64:
             raise ValueError(f"{name} must be float64; received {tensor.dtype}: use astype(float)")
@@ -100,7 +102,7 @@ def gradcheck(
             if not abs(numeric - written) <= atol + rtol * abs(numeric):
                 raise AssertionError(
                     f"{name}, {place}: the rules give the derivative {written:.6g}, central "
-                    f"differences give {numeric:.6g}, which is {numeric - written:.2g} more"
+                    f"differences give {numeric:.6g}, a difference of {abs(numeric - written):.2g}"
                 )
     return True
 

@@ -36,6 +36,11 @@ def listed(parameters: Iterable[Any]) -> list[Any]:
         raise TypeError(
             "parameters must be a list of tensors; received a layer: write .parameters()"
         )
+    if callable(parameters):
+        raise TypeError(
+            "parameters must be a list of tensors; received a function: call it, as in "
+            "model.parameters()"
+        )
     found = list(parameters)
     if not found:
         raise ValueError(

@@ -455,8 +455,8 @@ class Tensor(NumPyProtocol):
                 gradient = gradient.reshape(self.shape)
         else:
             raise ValueError(
-                f"only a tensor of one entry needs no gradient; this one has shape {self.shape}: "
-                "reduce it first, for instance with sum(), or pass the gradient"
+                "backward starts from a tensor of one entry, such as a loss; this one has shape "
+                f"{self.shape}: reduce it first, for instance with sum(), or pass its gradient"
             )
         token = _set_error_state(silence)
         try:

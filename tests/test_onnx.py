@@ -537,7 +537,7 @@ def test_what_is_exported_must_be_a_layer_and_the_example_fit(path: Path) -> Non
     model: Any = mg.Linear(3, 2)
     with pytest.raises(TypeError, match="model must be a layer; received function"):
         mg.export_onnx(mg.gradcheck, path, [[1.0]])  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"^Linear\(3, 2\): takes inputs .* received shape \(7, 4\)"):
+    with pytest.raises(ValueError, match=r"^Linear\(3, 2\): .* received shape \(7, 4\)"):
         mg.export_onnx(model, path, np.ones((7, 4)))
     with pytest.raises(TypeError, match="data must be floats"):
         mg.export_onnx(model, path, "x")

@@ -391,6 +391,7 @@ PARAMETERS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: [leaf(), {"params": [leaf()]}], TypeError, "must be tensors; number 1 is dict"),
     (lambda: {"params": [leaf()]}, TypeError, "must be tensors; number 0 is str"),
     (leaf, TypeError, r"received one tensor: write \[tensor\]"),
+    (lambda: mg.Linear(3, 1).parameters, TypeError, "received a function: call it, as in model"),
     (lambda: [leaf() * 2], ValueError, "parameter 0 is the value of an op"),
     (lambda: [leaf(), mg.Tensor([1.0])], ValueError, "parameter 1 requires no gradient"),
     (lambda: [leaf()] * 2, ValueError, "passed twice"),

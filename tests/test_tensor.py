@@ -66,7 +66,7 @@ class Masked(np.ma.MaskedArray[Any, Any]):
     ("data", "kind", "message"),
     [
         ("text", TypeError, "floats, integers or booleans; received str of dtype <U4"),
-        (None, TypeError, "received NoneType of dtype object"),
+        (None, TypeError, "received None, which"),
         (1 + 2j, TypeError, "received complex of dtype complex128"),
         (np.array(["2020-01-01"], "M8[D]"), TypeError, "dtype datetime64"),
         ([object()], TypeError, "received list of dtype object"),
@@ -731,3 +731,9 @@ def test_a_tensor_of_several_entries_is_neither_true_nor_false() -> None:
     for data in ([1.0, 2.0], []):
         with pytest.raises(ValueError, match=r"true or false; .* .any\(\) or .all\(\); received"):
             bool(mg.Tensor(data))
+
+
+def test_a_gradient_that_is_missing_is_no_data() -> None:
+    x = mg.Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match="received None, which is the gradient of a tensor that"):
+        x - x.grad

@@ -50,6 +50,11 @@ def as_array(data: Any, dtype: npt.DTypeLike | None = None) -> Array:
                     "them with numpy.stack"
                 ) from error
             raise
+    if data is None:
+        raise TypeError(
+            "data must be numbers; received None, which is the gradient of a tensor that backward "
+            "has not reached, or that was not made with requires_grad=True"
+        )
     if array.dtype.kind not in "fiub":
         raise TypeError(
             "data must be floats, integers or booleans; received "

@@ -25,7 +25,7 @@ class _Monitor(Callback):
         if mode is None and not monitor.endswith("loss"):
             raise ValueError(
                 f"mode must say whether {monitor} is better when it is smaller or larger; pass "
-                "'min' or 'max'"
+                "'min' or 'max', or a name such as 'loss' or 'val_loss'"
             )
         if mode not in (None, "min", "max"):
             raise ValueError(f"mode must be 'min' or 'max'; received {mode!r}")
