@@ -25,7 +25,7 @@ def gradcheck(
 ) -> bool:
     """Compare the gradients of a function with central differences, in float64.
 
-    The output is weighted with random numbers and summed, so that no entry's error can hide. Each
+    Several outputs are weighted with random numbers and summed, so that no error can hide. Each
     input is moved along random directions and, if it has at most 64 entries, entry by entry. So
     is each parameter of a layer.
 
@@ -54,8 +54,10 @@ def gradcheck(
         If derivatives differ. The message has the number of the input, the entry (or that it was
         a direction) and both derivatives.
     ValueError
-        If there is nothing to check, the function's value changes from call to call, no gradient
-        reaches it, or a layer's parameters are not float64.
+        If there is nothing to check, the function's value changes from call to call, it writes into
+        what it reads, no gradient reaches it, or a layer's parameters are not float64.
+    TypeError
+        If the function is a class.
 
     Examples
     --------
@@ -63,6 +65,10 @@ def gradcheck(
     >>> mg.gradcheck(lambda x: x.sigmoid(), [-1.0, 0.0, 2.0])
     True
     """
+    if isinstance(function, type):
+        raise TypeError(
+            f"gradcheck takes a function or layer; received the class {function.__name__}: make one"
+        )
     rng = rng or np.random.default_rng(0)
     tensors = [_float64(x) for x in inputs]
     checked = [(f"input {i}", x) for i, x in enumerate(tensors) if x.requires_grad]
@@ -76,13 +82,17 @@ def gradcheck(
         if tensor.dtype != np.float64:
             raise ValueError(f"{name} must be float64; received {tensor.dtype}: use astype(float)")
     before = [parameter.grad for _, parameter in parameters]
+    values = [tensor.data.copy() for _, tensor in checked]
     try:
         for _, parameter in parameters:
             parameter.grad = None
         output = as_tensor(function(*tensors))
+        for (name, tensor), unchanged in zip(checked, values):
+            if not np.array_equal(tensor.data, unchanged, equal_nan=True):
+                raise ValueError(f"the function must not write into what it reads; {name} changed")
         if not output.requires_grad:
             raise ValueError("the function's value does not depend on its inputs through ops")
-        weights = rng.standard_normal(output.shape)
+        weights = rng.standard_normal(output.shape) if output.size > 1 else np.ones(output.shape)
         output.backward(weights)
         gradients = [tensor.grad for _, tensor in checked]
     finally:
@@ -100,9 +110,11 @@ def gradcheck(
             numeric = _slope(value, tensor.data, direction, eps, weights)
             written = 0.0 if gradient is None else float(np.sum(gradient * direction))
             if not abs(numeric - written) <= atol + rtol * abs(numeric):
+                of = " (of the outputs weighted at random)" * (output.size > 1)
                 raise AssertionError(
                     f"{name}, {place}: the rules give the derivative {written:.6g}, central "
-                    f"differences give {numeric:.6g}, a difference of {abs(numeric - written):.2g}"
+                    f"differences give {numeric:.6g}, a difference of "
+                    f"{abs(numeric - written):.2g}{of}"
                 )
     return True
 

@@ -192,6 +192,12 @@ class Optimizer:
             setattr(self, name, value)
         self.state, self._groups = loaded, groups
 
+    def __repr__(self) -> str:
+        names = [n for n in inspect.signature(type(self)).parameters if n != "parameters"]
+        written = ", ".join(f"{n}={getattr(self, n)!r}" for n in names if hasattr(self, n))
+        count = len(self.parameters)
+        return f"{type(self).__name__}({written})  # {count} parameter{'s' * (count != 1)}"
+
     def _settings(self) -> dict[str, Any]:
         """Return the constructor's arguments, which are kept as attributes of the same names."""
         names = list(inspect.signature(type(self)).parameters)[1:]

@@ -95,7 +95,10 @@ def walk_back(root: Node, gradient: Array, retain_graph: bool) -> None:
         if not retain_graph:
             node.edges = None
         for parent, rule in edges:
-            gradient = rule(g)
+            try:
+                gradient = rule(g)
+            except ValueError as error:
+                raise ValueError(f"{rule_name(rule)}: {error}") from error
             if gradient.__class__ is not _ndarray or gradient.shape != parent.shape:
                 gradient = _fitted(gradient, parent, rule)
             if gradient.dtype is not parent.dtype:

@@ -552,3 +552,15 @@ def test_without_a_context_variable_the_error_state_is_numpys_own(monkeypatch: A
     finally:
         state.reset(token)
     assert np.geterr() == before
+
+
+def test_a_rule_that_writes_into_its_gradient_is_named() -> None:
+    def op(x: Any) -> Any:
+        def to_x(g: Any) -> Any:
+            g *= 2
+            return g
+
+        return x * 2, (to_x,)
+
+    with pytest.raises(ValueError, match=r"the rule .*op\.to_x: output array is read-only"):
+        mg.apply(op, leaf([1.0, 2.0])).sum().backward()

@@ -543,3 +543,11 @@ def test_a_misspelt_moment_is_refused() -> None:
 
         def started_at(self) -> None:
             pass
+
+
+def test_a_callback_that_saves_must_also_load() -> None:
+    with pytest.raises(TypeError, match="Half must have both state_dict and load_state_dict"):
+
+        class Half(mg.Callback):
+            def state_dict(self) -> dict[str, Any]:
+                return {}

@@ -416,7 +416,7 @@ def test_it_works_in_a_thread() -> None:
         ({"callbacks": mg.TerminateOnNaN()}, TypeError, r"a list of.*: write \[callback\] for a"),
         ({"callbacks": print}, TypeError, r"callbacks must be a list.*: write \[callback\]"),
         ({"callbacks": None}, TypeError, "callbacks must be a list.*received None"),
-        ({"y": None}, TypeError, "^targets: data must be floats"),
+        ({"y": None}, TypeError, "^targets: data must be numbers; received None"),
         ({"y": ["cat"] * 23}, TypeError, "^targets: data must be floats.*received list of"),
         ({"x": [[1], [1, 2]]}, ValueError, "^inputs: data must be a rectangular array"),
         ({"validation": (np.ones(3), None)}, TypeError, "^validation's targets: data must be"),

@@ -167,3 +167,14 @@ def test_the_entry_whose_derivative_is_wrong_is_named() -> None:
     assert str(caught.value).startswith("input 0, entry (2,): the rules give the derivative ")
     assert written == pytest.approx(1.001 * numeric, rel=1e-5)
     assert more == pytest.approx(abs(numeric - written), rel=0.05)
+
+
+def test_a_function_that_writes_into_its_input_and_a_class_are_refused() -> None:
+    def doubling(x: Any) -> Any:
+        x *= 2
+        return x * 1, (lambda g: g * 2,)
+
+    with pytest.raises(ValueError, match=r"must not write into what it reads; input 0 changed"):
+        mg.gradcheck(lambda x: mg.apply(doubling, x), [1.0, 2.0])
+    with pytest.raises(TypeError, match="received the class Linear: make one"):
+        mg.gradcheck(mg.Linear, [1.0])

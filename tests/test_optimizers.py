@@ -780,3 +780,10 @@ def test_a_rule_that_returns_the_parameter_in_place_of_changing_it_is_refused() 
         TypeError, match=r"Returning\.update must change the parameter in place, as"
     ):
         descend(optimizer)
+
+
+def test_an_optimizer_is_shown_with_its_settings() -> None:
+    assert repr(mg.SGD([leaf(), leaf()], lr=0.5, momentum=0.9)) == (
+        "SGD(lr=0.5, momentum=0.9, weight_decay=0.0, nesterov=False)  # 2 parameters"
+    )
+    assert repr(mg.Adagrad([leaf()])).startswith("Adagrad(lr=0.01, ")

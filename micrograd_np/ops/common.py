@@ -52,8 +52,8 @@ def as_array(data: Any, dtype: npt.DTypeLike | None = None) -> Array:
             raise
     if data is None:
         raise TypeError(
-            "data must be numbers; received None, which is the gradient of a tensor that backward "
-            "has not reached, or that was not made with requires_grad=True"
+            "data must be numbers; received None, which a function gives that lacks a return, and "
+            "as its gradient a tensor that backward has not reached"
         )
     if array.dtype.kind not in "fiub":
         raise TypeError(

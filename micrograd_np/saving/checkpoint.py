@@ -9,6 +9,8 @@ from ..layers.layer import Layer, check_layer
 from .archive import CheckpointError, read_archive, write_archive
 from .tensors_file import read_safetensors, write_safetensors
 
+_OF_TORCH = (".pt", ".pth", ".bin")
+
 
 def save(path: str | os.PathLike[str], model: Layer, **parts: Any) -> None:
     """Write a model's parameters and state to a file, and with them what a run needs to go on.
@@ -154,7 +156,8 @@ def _checked_suffix(path: str | os.PathLike[str], model: Layer) -> str:
     check_layer(model, "the path comes first, then the model")
     suffix = Path(path).suffix.lower()
     if suffix not in (".npz", ".safetensors"):
+        of_torch = "; for PyTorch's files see from_torch_state_dict" * (suffix in _OF_TORCH)
         raise ValueError(
-            f"the name must end in .npz (or .safetensors); received {os.fspath(path)!r}"
+            f"the name must end in .npz (or .safetensors); received {os.fspath(path)!r}{of_torch}"
         )
     return suffix

@@ -113,6 +113,7 @@ def _axes(
         raise ValueError(
             "batch_axis must be an axis of every input, None, or a tuple with one of these for "
             f"each; received {batch_axis} for shapes {', '.join(map(str, shapes))}"
+            f"{': for an input of a shape write np.ones(shape)' * (set(shapes) == {()})}"
         )
     return [None if axis is None else axis % len(shape) for axis, shape in zip(axes, shapes)]
 

@@ -413,6 +413,11 @@ class Callback:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         moments = [name for name in vars(Callback) if not name.startswith("_")]
+        if ("state_dict" in vars(cls)) != ("load_state_dict" in vars(cls)):
+            raise TypeError(
+                f"{cls.__name__} must have both state_dict and load_state_dict, or a resumed run "
+                "would begin with another state"
+            )
         for name in vars(cls):
             near = get_close_matches(name, moments, 1, cutoff=0.85)
             if near and name not in moments:
