@@ -126,7 +126,7 @@ def walk_back(root: Node, gradient: Array, retain_graph: bool) -> None:
         if leaf.grad is not None:
             leaf.grad = np.asarray(leaf.grad + total)
         else:
-            leaf.grad = total if leaf in ours else total.copy()
+            leaf.grad = total if leaf in ours else total.copy("K")
 
 
 def _fitted(gradient: Any, parent: Node, rule: Rule) -> Array:

@@ -1,6 +1,7 @@
 """What cannot be compiled runs as it is and says why, and nothing that changes is frozen."""
 
 import copy
+import dataclasses
 import functools
 import pickle
 import random
@@ -290,3 +291,106 @@ def test_other_threads_are_not_recorded() -> None:
         stop.set()
         thread.join()
     assert forward.source().count("random(") == 1
+
+
+# What is done to an optimizer within a call
+
+
+def two_rates(optimizer: Any, update: Callable[[], None], x: Any) -> None:
+    for rate in (0.1, 0.01):
+        optimizer.lr = rate
+        update()
+
+
+def two_momenta(optimizer: Any, update: Callable[[], None], x: Any) -> None:
+    for momentum in (0.5, 0.9):
+        optimizer.momentum = momentum
+        update()
+
+
+def loading(optimizer: Any, update: Callable[[], None], x: Any) -> None:
+    update()
+    optimizer.load_state_dict(optimizer.state_dict())
+
+
+def shrinking(optimizer: Any, update: Callable[[], None], x: Any) -> None:
+    update()
+    for own in optimizer.state:
+        own["velocity"] *= 0.5
+
+
+def reading(optimizer: Any, update: Callable[[], None], x: Any) -> Any:
+    update()
+    return x[0, 0] * optimizer.state[0]["velocity"]
+
+
+def making(optimizer: Any, update: Callable[[], None], x: Any) -> Any:
+    weight = mg.Tensor(x, requires_grad=True)
+    own = mg.SGD([weight], lr=0.1)
+    (weight * weight).sum().backward()
+    own.step()
+    return weight.data
+
+
+@pytest.mark.parametrize(
+    "function",
+    [two_rates, two_momenta, loading, shrinking, reading, making],
+    ids=lambda f: f.__name__,
+)
+def test_what_is_done_to_an_optimizer_within_a_call_is_not_left_out(function: Any) -> None:
+    def make(wrap: Wrap) -> Any:
+        model = network()
+        optimizer = mg.SGD(model.parameters(), lr=0.01, momentum=0.9)
+
+        def call(x: Any) -> Any:
+            def update() -> None:
+                optimizer.zero_grad()
+                mg.sum_of_squares(model(x), x[:, :3]).backward()
+                optimizer.step()
+
+            return function(optimizer, update, x)
+
+        step = wrap(call)
+        return [[seen(step(batch(i))), state(model, optimizer)] for i in range(CALLS)]
+
+    both(make, falls_back=True)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x * np.array(memoryview(x.data.tobytes()))[0],
+        lambda x: x * np.array(x.data),
+        lambda x: np.divmod(x, 2.0, out=(np.empty_like(x), None))[0],  # type: ignore[arg-type]
+    ],
+    ids=["bytes", "memory", "one result"],
+)
+def test_arrays_of_what_cannot_be_seen_are_refused(function: Any) -> None:
+    def make(wrap: Wrap) -> Any:
+        call = wrap(function)
+        return [seen(call(batch(i))) for i in range(CALLS)]
+
+    both(make, falls_back=True)
+
+
+def test_an_integer_view_of_one_is_no_one() -> None:
+    def make(wrap: Wrap) -> Any:
+        call = wrap(lambda x: np.ones(()).view(np.int64) * x)
+        return [seen(call(np.arange(3) + i)) for i in range(CALLS)]
+
+    both(make)
+
+
+def test_what_is_frozen_and_what_lies_in_files_can_be_read(tmp_path: Any) -> None:
+    @dataclasses.dataclass(frozen=True, slots=True)
+    class Held:
+        scale: Any
+
+    np.save(tmp_path / "scale.npy", np.full(5, 2.0))
+
+    def make(wrap: Wrap) -> Any:
+        one, other = Held(np.full(5, 3.0)), np.load(tmp_path / "scale.npy", mmap_mode="r")
+        call = wrap(lambda x: x * one.scale + other.sum())
+        return [seen(call(batch(i))) for i in range(CALLS)]
+
+    both(make)

@@ -33,8 +33,10 @@ def difference(first: Traits, second: Traits) -> str:
         if before != after:
             return f"a number in {name} changes from call to call, as in {before} and {after}"
     for x, y in zip(first.outside, second.outside):
+        if x is y:
+            continue
         is_equal = x.shape == y.shape == () and x.tobytes() == y.tobytes()
-        if x is y or (is_equal and id(y) not in second.written):
+        if is_equal and id(y) not in second.written:
             continue
         if x.shape == y.shape == ():
             return f"a number changes from call to call, as in {x} and {y}"

@@ -38,7 +38,7 @@ class Memories:
             return number
         if id(held) not in self._kept and id(held) not in self.found:
             self.found[id(held)] = held
-            self.marks[id(held)] = _mark(held)
+            self.marks[id(held)] = mark_of(held)
         return id(held)
 
     def _number(self, held: Any) -> int:
@@ -58,7 +58,7 @@ class Memories:
             number = -1 - len(self.made)
             self.made[number] = held.nbytes
             self._numbers[id(held)] = number, ref(held)
-            self.marks[number] = _mark(held)
+            self.marks[number] = mark_of(held)
         else:
             self.keep(array)
         if array.dtype.hasobject:
@@ -69,7 +69,7 @@ class Memories:
         """Take note of memory that came to be and stays."""
         held = owner(array)
         self._kept[id(held)] = held
-        self.marks[id(held)] = _mark(held)
+        self.marks[id(held)] = mark_of(held)
         return array
 
     def placed(self, value: Any) -> Any:
@@ -87,19 +87,20 @@ class Memories:
     def mark(self, arrays: Iterable[Array]) -> None:
         """Take note of what memory holds now that a call has written into arrays."""
         for held in map(owner, arrays):
-            self.marks[self.memory(held)] = _mark(held)
+            self.marks[self.memory(held)] = mark_of(held)
 
     def check(self, arrays: Iterable[Array]) -> None:
         """Check that what is read was written by calls, not by somebody whom no recorder sees."""
         for held in {id(held): held for held in map(owner, arrays)}.values():
             memory = self.memory(held)
-            if self.marks[memory] is None or self.marks[memory] != _mark(held):
+            if self.marks[memory] is None or self.marks[memory] != mark_of(held):
                 shape = getattr(held, "shape", "?")
                 if getattr(held, "size", 1):
                     self.cannot(f"an array of shape {shape} is filled where no recorder sees it")
 
 
-def _mark(held: Any) -> int:
+def mark_of(held: Any) -> int:
+    """Return a checksum of an array."""
     if not isinstance(held, np.ndarray):
         return 0
     flat: Any = held.ravel("K")  # no copy of what lies in one piece

@@ -9,6 +9,7 @@ from ..ops.common import Array
 from ..tape import Node
 from .nesting import Place, address, arrays_in, is_whole, layout, mapped, memory_of
 from .recording import Call
+from .steps import is_own
 
 _ALIGNED = 64
 _FOREVER = 2**62
@@ -70,22 +71,23 @@ class Memory:
         ):
             return False
         self._same[new] = old
-        root = self._of(old)
+        root = self.place(old)
         last[root] = max(last[root], last[new])
         return True
 
-    def _of(self, memory: int) -> int:
+    def place(self, memory: int) -> int:
+        """Return which memory lies where another one does, of all that do the first."""
         while memory in self._same:
             memory = self._same[memory]
         return memory
 
     def _place(self, calls: list[Call], last: dict[int, int], apart: set[int]) -> None:
         """Give every memory its place, in the order in which it is first used."""
-        roots = {self._of(memory) for memory in apart}
+        roots = {self.place(memory) for memory in apart}
         free: list[Array] = []
         held: dict[int, list[Array]] = {}  # by the call that needs them last
         for i, call in enumerate(calls):
-            for memory in sorted(map(self._of, call.reads | call.writes)):
+            for memory in sorted(map(self.place, call.reads | call.writes)):
                 if memory not in self._made or memory in self._rooms:
                     continue
                 size = self._made[memory]
@@ -106,7 +108,7 @@ class Memory:
     def _moved(self, x: Array | Place) -> Array:
         if not isinstance(x, Place):
             return x
-        room = self._rooms[self._of(x.memory)]
+        room = self._rooms[self.place(x.memory)]
         return np.ndarray(x.shape, x.dtype, room, x.start, x.strides)
 
     def size(self) -> int:
@@ -138,7 +140,7 @@ def needed(calls: Iterable[Call], kept: set[int]) -> tuple[list[Call], dict[int,
         for memory in call.writes
         if writers[memory] == 1 and call.args[0].strides == call.result.strides
     }
-    ones = {memory for memory, array in constant.items() if array.ndim == 0 and array == 1}
+    ones = {(memory, x.dtype) for memory, x in constant.items() if x.ndim == 0 and x == 1}
     calls = [_without_one(call, ones) for call in calls]
     live, found = set(kept), []
     replaced: set[Any] = set()  # leaves whose gradient is another one before anybody looks
@@ -151,6 +153,8 @@ def needed(calls: Iterable[Call], kept: set[int]) -> tuple[list[Call], dict[int,
             replaced.add(call.function)
         elif call.way == "step":
             replaced -= {g for g in call.args if isinstance(g, Node)}
+            if not is_own(call.function):  # its rule may look at any of them
+                replaced.clear()
         if call.way in ("guard", "draw", "unsure", "step", "grad") or call.writes & live:
             if call.way in ("copy", "into", "unsure", "out", "constant", "held") and _is_whole(
                 call
@@ -164,12 +168,12 @@ def needed(calls: Iterable[Call], kept: set[int]) -> tuple[list[Call], dict[int,
     return found[::-1], constant
 
 
-def _without_one(call: Call, ones: set[int]) -> Call:
+def _without_one(call: Call, ones: set[tuple[int, Any]]) -> Call:
     """Return a product with the number 1, such as the gradient of a loss is, as a copy."""
     if call.function is not np.multiply or call.options or call.way != "out":
         return call
     for one, x in (call.args, call.args[::-1]):
-        is_one = isinstance(one, Place) and one.shape == () and one.memory in ones
+        is_one = isinstance(one, Place) and one.shape == () and (one.memory, one.dtype) in ones
         if is_one and isinstance(x, np.ndarray | Place) and _kind(x) == _kind(call.result):
             return Call("copy", np.copyto, (x,), None, call.result, {memory_of(x)}, call.writes)
     return call

@@ -7,15 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..ops.common import Array
-from ..saving.checkpoint import fill, state_of
 from ..tape import error_state, recording, silence
 from ..tensor import Tensor
+from .memories import mark_of
 from .memory import Memory, needed
 from .nesting import Place, arrays_in, memory_of, owner
 from .reaching import VALUES, Check
 from .recording import Call
 from .runs import RESERVED, Run
 from .steps import Step, is_plain
+from .undoing import saved_before
 from .writing import Names, unless, written
 
 
@@ -40,10 +41,14 @@ class Program(NamedTuple):
 
     def hand_over(self) -> None:
         """Take over the gradients of the recorded run, and all references that there will be."""
-        for node, array in self.grads:
-            np.copyto(array, node.grad)
-            node.grad = array
+        list(map(_take_over, self.grads))  # a loop would leave a reference to the last one here
         self.most[:] = self.references()
+
+
+def _take_over(grad: tuple[Any, Array]) -> None:
+    node, array = grad
+    np.copyto(array, node.grad)
+    node.grad = array
 
 
 def build(run: Run, returned: Any, copies: bool) -> Program:
@@ -82,7 +87,8 @@ class _Writer:
         hints = {id(owner(t._data)): run.reach.hints[id(t)] for t in run.reach.tensors}
         hints |= {id(array): run.reach.hints[id(array)] for array in run.reach.arrays}
         hints |= {id(owner(copy)): f"{name}_" for name, _, copy in run.inputs}
-        self.leaves = {id(t._node): run.reach.hints[id(t)] or "leaf" for t in run.leaves}
+        self.leaves = dict.fromkeys(map(id, run.nodes), "leaf")
+        self.leaves |= {id(t._node): run.reach.hints[id(t)] or "leaf" for t in run.leaves}
         self.names = Names({key: hint for key, hint in hints.items() if hint})
         self.names.values |= dict.fromkeys(run.arguments)  # which are taken
         self.miss = "return MISS"
@@ -201,6 +207,11 @@ class _Writer:
         for x, given in self.run.arguments.items():
             if x not in arrays:
                 texts.append(self._differs(x, given))
+        mark = self.names.of(mark_of, "mark")
+        texts += [
+            f"{mark}({self.names.of(array, 'array', exactly=True)}) != {before}"
+            for array, before in self.run.unseen
+        ]
         texts += [self._check(check) for check in self.run.reach.checks]
         for node in self.run.nodes:
             had_grad = self.run.had_grad[id(node)]
@@ -237,23 +248,9 @@ class _Writer:
 
     def _saving(self) -> list[str]:
         """Write what to save for that, and set how to miss then."""
-        calls = self.memory.calls
-        unsure = ("guard", "unsure")
-        last = max([i for i, call in enumerate(calls) if call.way in unsure], default=-1)
-        before = calls[: last + 1]
-        if any(call.way in ("step", "grad") for call in before):
-            self.run.recorder.cannot("it decides by values after backward")
-        # Whatever comes before others see a change is undone if there is an exception, too.
-        ends = [i for i, call in enumerate(calls) if call.way in ("grad", "step")]
-        before = calls[: min(ends, default=len(calls))]
-        found = self.run.recorder.found
-        arrays = [found[m] for m in {m for c in before for m in c.writes} if m in found]
-        streams = {id(s): s for c in before if c.way == "draw" for s in [c.function.__self__]}
-        held = [c for c in before if c.way == "held"]
-        if not (arrays or streams or held):
+        saved = saved_before(self.run, self.memory)
+        if saved is None:
             return []
-        grads = [(c.function, self.memory.moved(c.result)) for c in held]
-        saved = _Saved(arrays, list(streams.values()), grads)
         self.miss = f"return {self.names.of(saved.undo, 'undo')}(MISS)"
         return [f"    {self.names.of(saved.save, 'save')}()"]
 
@@ -318,7 +315,11 @@ class _Writer:
         if kind == "same":
             return self.names.of(value, "same")
         name = self.names.of(self.memory.moved(value), "result")
-        ways = {"tensor": f"tensor({name})", "array": f"{name}.copy()", "number": f"{name}.item()"}
+        ways = {
+            "tensor": f"tensor({name})",
+            "array": f"{name}.copy('K')",
+            "number": f"{name}.item()",
+        }
         return ways.get(kind, f"{name}[()]")
 
 
@@ -338,32 +339,9 @@ def _is_bound(given: Any, copy: Array) -> bool:
     return copy is (given._data if isinstance(given, Tensor) else given)
 
 
-class _Saved:
-    """Arrays and random streams as they were before a program began."""
-
-    def __init__(self, arrays: list[Array], streams: list[Any], grads: list[Any]) -> None:
-        self._pairs = [(array, array.copy()) for array in arrays]
-        self._streams, self._grads = streams, grads
-        self._states: list[Any] = []
-
-    def save(self) -> None:
-        for array, copy in self._pairs:
-            np.copyto(copy, array)
-        self._states = [state_of(stream) for stream in self._streams]
-
-    def undo(self, result: Any) -> Any:
-        for array, copy in self._pairs:
-            np.copyto(array, copy)
-        for stream, state in zip(self._streams, self._states):
-            fill(stream, state)
-        for node, grad in self._grads:
-            np.copyto(node.grad, grad)
-        return result
-
-
 def _tensor(array: Array) -> Tensor:
     made = Tensor.__new__(Tensor)
-    made._data = array.copy()
+    made._data = array.copy("K")
     made._data.setflags(write=False)
     made._node = None
     return made

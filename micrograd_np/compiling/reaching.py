@@ -21,6 +21,7 @@ import numpy as np
 from ..layers.layer import Layer
 from ..optimizers import Optimizer
 from ..tensor import Tensor
+from .memories import mark_of
 
 _LIBRARIES = {*sys.stdlib_module_names, "numpy", __name__.split(".")[0]} - {"__main__"}
 VALUES = (bool, int, float, complex, str, bytes, type(None), np.generic)
@@ -185,8 +186,12 @@ class Reach:
                 self.checks.append(Check("attribute", function, name, getattr(function, name)))
         if vars(function):
             named += self._items(vars(function))
+        is_library = str(function.__globals__.get("__name__")).split(".")[0] in _LIBRARIES
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-            if cell != types.CellType():  # an empty one
+            if cell == types.CellType():  # an empty one
+                continue
+            # The sets of the standard library's own functions are no business of a user's.
+            if not (is_library and isinstance(cell.cell_contents, set)):
                 self.checks.append(Check("cell", cell, name, cell.cell_contents))
                 named.append((name, cell.cell_contents))
         # What is typed in, as in an example, has no file.
@@ -258,3 +263,25 @@ def _read_by(code: types.CodeType) -> tuple[set[str], set[str], bool]:
             attributes |= more_attributes
             imports = imports or more_imports
     return names, attributes, imports
+
+
+def leaves_below(nodes: list[Any]) -> list[Any]:
+    """Return the leaves among nodes and below them, where graphs were made before."""
+    waiting, found, seen = [node for node in reversed(nodes) if node is not None], [], set()
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            found += [node] * (not node.order)
+            waiting += [parent for parent, _ in node.edges or ()]
+    return found
+
+
+def remembered(optimizer: Any) -> tuple[str, Any]:
+    """Return an optimizer's settings, and the identities and contents of what it remembers."""
+    held = {k: v for k, v in vars(optimizer).items() if k not in ("parameters", "state", "_groups")}
+    state = [
+        {k: (id(v), mark_of(v)) if isinstance(v, np.ndarray) else v for k, v in own.items()}
+        for own in optimizer.state
+    ]
+    return repr(held), (id(optimizer.state), list(map(id, optimizer.state)), state)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..ops import products
 from ..ops.common import Array, number
+from ..tensor import Tensor
 from .functions import (
     COPYING,
     MAKERS,
@@ -28,6 +29,7 @@ from .functions import (
 )
 from .memories import Memories
 from .nesting import arrays_in, mapped, owner
+from .reaching import VALUES
 from .traced import Traced, TracedScalar, current, function_of, stripped, traced
 
 new_array = np.array  # which, while something is recorded, is another
@@ -64,6 +66,9 @@ class Call:
 
 
 _KEEPING = {number.__wrapped__.__code__, products._short_ones.__wrapped__.__code__}
+
+
+_KNOWN = (*VALUES, np.ndarray, np.dtype, range, Tensor)
 
 
 class Recorder(Memories):
@@ -114,6 +119,9 @@ class Recorder(Memories):
         if out is not None:
             function(*given, **settings, out=stripped(out))
             results = out if isinstance(out, tuple) else (out,)
+            if any(x is None for x in results):
+                self.cannot("it gives arrays for some results only")
+                return _one(results)
             self.note("out", function, given, settings, _one(stripped(results)), name=name)
             if "where" in settings:  # what stays there is read
                 self.calls[-1].reads |= self.calls[-1].writes
@@ -244,6 +252,8 @@ class Recorder(Memories):
         """Do and note what makes an array of anything."""
         options.pop("like", None)  # arrays are plain while they are made
         given, settings, name = stripped(args), stripped(options), function.__name__
+        if not _is_known([*given, *settings.values()]):
+            self.cannot(f"{name} makes an array of what no recorder sees")
         sources = arrays_in(given, settings)
         list(map(self.memory, sources))
         result = function(*given, **settings)
@@ -265,6 +275,13 @@ class Recorder(Memories):
         else:
             self.note("into", function, given, settings, made)
         return traced(made)
+
+
+def _is_known(x: Any) -> bool:
+    """Whether it can be seen what an array is made of."""
+    if isinstance(x, (tuple, list)):
+        return all(map(_is_known, x))
+    return isinstance(x, _KNOWN) or callable(x)
 
 
 def _is_scalar(x: Any) -> bool:

@@ -29,7 +29,7 @@ def handed_over(value: Any) -> Any:
     """Return what a run returned, in memory of its own."""
     if isinstance(value, Tensor):
         if isinstance(value._data, Traced):
-            value._data = plain(value._data).copy()
+            value._data = plain(value._data).copy("K")
             value._data.setflags(write=False)
         return value
     if isinstance(value, TracedNumber):
@@ -37,7 +37,7 @@ def handed_over(value: Any) -> Any:
     if isinstance(value, TracedScalar):
         return plain(value)[()]
     if isinstance(value, Traced):
-        return plain(value).copy()
+        return plain(value).copy("K")
     if hasattr(value, "_fields"):
         return type(value)(*map(handed_over, value))
     if value.__class__ in (tuple, list):

@@ -17,8 +17,9 @@ from ..ops.common import Array
 from ..optimizers import Optimizer
 from ..saving.checkpoint import state_of
 from ..tensor import Tensor
+from .memories import mark_of
 from .nesting import arrays_in, owner
-from .reaching import Check, Reach
+from .reaching import Check, Reach, leaves_below, remembered
 from .recording import Call, Recorder, Replaced, new_array, recording
 from .traced import Traced, TracedNumber, current, plain, stripped, traced
 
@@ -61,15 +62,16 @@ class Run:
         others = [x for x in self.arguments.values() if not isinstance(x, Tensor | np.ndarray)]
         self.reach = Reach(function, others)
         self.leaves = [t for t in self.reach.tensors if t._node is not None and not t._node.order]
-        self.nodes: list[Any] = [leaf._node for leaf in self.leaves]
+        self.nodes: list[Any] = leaves_below([t._node for t in self.reach.tensors])
         self.had_grad = {id(node): node.grad is not None for node in self.nodes}
         self.inputs: list[tuple[str, Any, Array]] = []
         self._stood: list[tuple[Tensor, Array]] = []
         given = [self._input(name, value) for name, value in self.arguments.items()]
         if self.reach.refused:
             self.recorder.cannot(self.reach.refused)
+        list(map(self.recorder.memory, self.reach.arrays))
         marks = [array.tobytes() for array in self.reach.arrays]
-        rates = [optimizer.lr for optimizer in self.reach.optimizers]
+        self._remembered = {id(o): remembered(o) for o in self.reach.optimizers}
         streams = _states(self.reach.streams)
         try:
             self._trace()
@@ -80,13 +82,23 @@ class Run:
                 self._note_gradients()
         finally:
             self._untrace()
-        if rates != [optimizer.lr for optimizer in self.reach.optimizers]:
-            self.recorder.cannot("it sets lr: set it outside, before each call")
+        list(map(self._check_optimizer, self.reach.optimizers))
         drawn = {id(c.function.__self__) for c in self.recorder.calls if c.way == "draw"}
         for key, state in _states(self.reach.streams).items():
             if key not in drawn and state != streams[key]:
                 self.recorder.cannot("it draws random numbers where no recorder sees it")
         self._check_effects(marks)
+
+    def _check_optimizer(self, optimizer: Optimizer) -> None:
+        """Note what the function did to an optimizer beside letting it make its steps."""
+        before, now = self._remembered[id(optimizer)], remembered(optimizer)
+        if before[0] != now[0]:
+            self.recorder.cannot("it sets lr or another setting: set it outside, before each call")
+        if before[1] != now[1]:
+            self.recorder.cannot("it changes what an optimizer remembers")
+        arrays = [x for own in optimizer.state for x in own.values() if isinstance(x, np.ndarray)]
+        if any(id(owner(array)) in self.recorder.found for array in arrays):
+            self.recorder.cannot("it reads what an optimizer remembers")
 
     def _check_effects(self, marks: list[bytes]) -> None:
         """Note what the function did that no call shows."""
@@ -139,15 +151,19 @@ class Run:
             self._stood.append((t, t._data))
             t._data = traced(t._data)
         views: dict[int, Any] = {}
+        unseen = {id(array): array for array in self.reach.arrays}
         self._held: list[Check] = []
         for check in self.reach.checks:
             if type(check.value) is np.ndarray and check.way in ("cell", "item", "attribute"):
                 view = views.setdefault(id(check.value), traced(check.value))
                 try:
                     check.put(view)
-                except TypeError:  # of a class, or of a tuple
+                except (AttributeError, TypeError):  # of a class, a tuple, or what is frozen
                     continue
+                unseen.pop(id(check.value), None)
                 self._held.append(check)
+        self.unseen = [(array, mark_of(array)) for array in unseen.values()]
+        self._given = [node.grad for node in self.nodes]
         self._last: list[ref[Any] | None] = []
         self._before: set[int] = set()  # memory of gradients that are as they were before
         self._untouched: set[int] = set()  # and of those that are as they were when noted
@@ -172,8 +188,11 @@ class Run:
             if isinstance(now, Traced):
                 same = owner(now) is owner(check.value) and now.shape == check.value.shape
                 check.put(check.value if same else plain(now))
-        for node in self.nodes:
+        for node, given in zip(self.nodes, self._given):
             node.grad = stripped(node.grad)
+            if node.grad is not None and self.recorder.memory(node.grad) in self._before:
+                node.grad = given  # as it was, if somebody holds it
+        self._given = []
 
     def _note_gradients(self) -> None:
         """Note the gradients that came to be, or changed, since this was last called."""
@@ -231,6 +250,10 @@ class Run:
 
     def _step(self, optimizer: Optimizer, step: Callable[..., Any]) -> None:
         """Let an optimizer make its step on plain arrays."""
+        if id(optimizer) in self._remembered:
+            self._check_optimizer(optimizer)
+        else:
+            self.recorder.cannot("it makes an optimizer")
         self._note_gradients()
         tensors = optimizer.parameters
         before = [(p._data, p.grad) for p in tensors]
@@ -248,6 +271,7 @@ class Run:
                 node.grad = grad
         values = [stripped(data) for data, _ in before]
         writes = set(map(self.recorder.memory, values))
+        self._remembered[id(optimizer)] = remembered(optimizer)
         grads: list[Any] = [stripped(grad) for _, grad in before]
         for i, (p, grad) in enumerate(zip(tensors, grads)):
             if grad is not None and self.recorder.memory(grad) in self._before:

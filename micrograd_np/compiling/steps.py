@@ -1,5 +1,6 @@
 """Steps of optimizers: many small parameters as one vector, for a tenth of the calls."""
 
+import math
 from operator import is_not
 from typing import Any, TypeAlias
 
@@ -44,8 +45,7 @@ class Step:
         optimizer = self._optimizer
         self._groups, self._state, self._parts = optimizer._groups, optimizer.state, []
         self._states = list(optimizer.state)
-        # One of a user's own may keep what it is given.
-        self._is_own = type(optimizer).__module__.split(".")[0] == _PACKAGE
+        self._is_own = is_own(optimizer)  # one of a user's may keep what it is given
         for group in optimizer._groups:
             members: list[_Member] = [
                 (optimizer.state[i], optimizer.parameters[i].data, g)
@@ -67,6 +67,11 @@ class Step:
         return self._is_own and type(rule) is not SGD and not getattr(rule, "amsgrad", False)
 
 
+def is_own(optimizer: Optimizer) -> bool:
+    """Whether an optimizer is one of this package."""
+    return type(optimizer).__module__.split(".")[0] == _PACKAGE
+
+
 def _read(g: Any) -> Array:
     """Return a gradient, or that of a leaf."""
     found: Array = g if isinstance(g, np.ndarray) else g.grad
@@ -85,8 +90,9 @@ def is_plain(optimizer: Optimizer) -> bool:
 
 
 def _are_small(members: list[_Member]) -> bool:
-    arrays = [array for _, values, g in members for array in (values, _read(g))]
-    total = sum(array.size for array in arrays) // 2
+    # A leaf's gradient may be there only when it is read.
+    arrays = [x for _, values, g in members for x in (values, g) if isinstance(x, np.ndarray)]
+    total = sum(values.size for _, values, _ in members)
     # What is remembered of a parameter without axes are NumPy's scalars, of which none is a view.
     return total <= _MOST and all(array.flags.c_contiguous and array.ndim for array in arrays)
 
@@ -101,6 +107,7 @@ class _Vector:
         self._shapes = [array.shape for _, array, _ in members]
         self._own = [state for state, *_ in members]
         self._expected: Any = None
+        self._single: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._p, self._g = (np.concatenate(arrays) for _ in range(2))
         self._pairs = list(zip(arrays, self._split(self._p)))
         self._gather()
@@ -137,12 +144,24 @@ class _Vector:
                 expected[key] = part
         for own, expected in zip(self._own, self._expected):
             own.update(expected)
+        # An array of one entry equals another one of the same value.
+        pairs = zip(self._own, self._expected, self._shapes)
+        self._single = [(own, expected) for own, expected, shape in pairs if math.prod(shape) < 2]
+
+    def _is_changed(self) -> bool:
+        """Whether somebody put other arrays or numbers in place of what is remembered."""
+        try:
+            return bool(self._own != self._expected) or any(
+                own[key] is not value
+                for own, expected in self._single
+                for key, value in expected.items()
+                if isinstance(value, np.ndarray)
+            )
+        except ValueError:  # an array is another one
+            return True
 
     def step(self, update: Any) -> None:
-        try:
-            if self._own != self._expected:
-                self._gather()
-        except ValueError:  # an array is another one
+        if self._is_changed():
             self._gather()
         if not self._is_alike:
             for own, array, g, shape in zip(self._own, self._arrays, self._grads, self._shapes):

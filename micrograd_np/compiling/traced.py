@@ -124,6 +124,14 @@ for _name in (
     setattr(Traced, _name, _noted(_name))
 
 
+def _copied(self: Traced, memo: Any = None) -> Any:
+    return self if isinstance(self, TracedScalar) else self.copy("K")
+
+
+for _name in ("__copy__", "__deepcopy__"):
+    setattr(Traced, _name, _copied)
+
+
 def _flat(self: Traced) -> Any:
     if recorder := current.get():
         recorder.cannot("flat takes values out of an array")
