@@ -88,6 +88,7 @@ def plot_decision_boundary(
     *,
     threshold: float | None = None,
     resolution: int = 200,
+    size: float = 20,
     legend: bool = True,
 ) -> Any:
     """Draw which class a model gives to each place of a plane, and the samples above.
@@ -108,6 +109,8 @@ def plot_decision_boundary(
         all numbers that the model gives are from 0 to 1, else 0.
     resolution
         Places along each axis.
+    size
+        Area of a sample's dot, in square points.
     legend
         Whether to name the classes.
 
@@ -137,7 +140,7 @@ def plot_decision_boundary(
         shade = ax.contourf(*lines, region, levels=[0.5, 1], colors=[colour], alpha=0.3, zorder=0)
         shade.set_rasterized(True)  # else a ragged border makes a large file
         ax.scatter(
-            *own.T, s=20, color=colour, edgecolors="white", linewidths=0.5, label=f"class {label}"
+            *own.T, s=size, color=colour, edgecolors="white", linewidths=0.5, label=f"class {label}"
         )
     if legend:
         ax.legend(loc="best")
