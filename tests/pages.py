@@ -3,7 +3,7 @@
 What a block prints is shown below it, and the pictures that a page shows are files that its blocks
 save. This command runs pages and writes down anew what they print and save:
 
-    python -m tests.pages [docs/tutorials/one-neuron.md ...]
+    python -m tests.pages [--pictures] [docs/tutorials/one-neuron.md ...]
 """
 
 import argparse
@@ -130,16 +130,18 @@ def _pixels(now: bytes, before: bytes) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write down what pages print and save.")
     parser.add_argument("pages", type=Path, nargs="*", default=PAGES)
+    parser.add_argument("--pictures", action="store_true", help="also those that look the same")
+    arguments = parser.parse_args()
     warnings.simplefilter("error")
-    for page in map(Path.resolve, parser.parse_args().pages):
+    for page in map(Path.resolve, arguments.pages):
         outcome = run(page.read_text(), str(page))
         page.write_text(outcome.text)
         for path in pictures(page):
             path.parent.mkdir(exist_ok=True)
-            if not path.exists() or difference(
-                outcome.files[path.name], path.read_bytes(), path.name
-            ):
-                path.write_bytes(outcome.files[path.name])
+            picture = outcome.files[path.name]
+            is_new = arguments.pictures or not path.exists()
+            if is_new or difference(picture, path.read_bytes(), path.name):
+                path.write_bytes(picture)
                 print(path.relative_to(ROOT))
 
 
