@@ -231,7 +231,8 @@ class TransformerBlock(Layer):
         x &\leftarrow x + linear_2(GELU(linear_1(norm_2(x))))
 
     It has the formula and the names of ``torch.nn.TransformerEncoderLayer`` with
-    ``norm_first=True, activation="gelu", batch_first=True``.
+    ``norm_first=True, activation="gelu", batch_first=True`` and, where it is left out here,
+    ``dim_feedforward=4 * embed_dim, dropout=0.0``.
 
     Parameters
     ----------
