@@ -131,7 +131,7 @@ def test_every_layer(row: Row, mode: bool, dtype: Any) -> None:
         function = wrap(step)
         return [[seen(function(inputs(i))), state(model, optimizer)] for i in range(CALLS)]
 
-    both(make, falls_back=mode and "momentum=None" in row.repr)
+    both(make)
 
 
 LOSSES: dict[str, Callable[..., Any]] = {

@@ -81,9 +81,9 @@ class _BatchNorm(Layer):
         )
         if self.track_running_stats and self.training:
             self.num_batches_tracked += 1
-            momentum = self.momentum
+            momentum: Any = self.momentum
             if momentum is None:
-                momentum = 1 / int(self.num_batches_tracked)
+                momentum = np.divide(1, self.num_batches_tracked, dtype=mean.dtype)
             self.running_mean += (mean - self.running_mean) * momentum
             self.running_var += (variance * (count / (count - 1)) - self.running_var) * momentum
         return y
