@@ -391,8 +391,9 @@ def test_without_matplotlib_the_message_says_how_to_install_it(
 def test_a_plane_is_drawn_as_pixels_and_with_a_legend_if_wanted(tmp_path: Path) -> None:
     for wanted in (True, False):
         ax = mg.plot_decision_boundary(
-            lambda x: x[:, :1], [[-1.0, 0.0], [1.0, 0.0]], [0, 1], legend=wanted
+            lambda x: x[:, :1], [[-1.0, 0.0], [1.0, 0.0]], [0, 1], legend=wanted, size=50
         )
+        assert [dots.get_sizes().tolist() for dots in ax.collections[1::2]] == [[50.0], [50.0]]
         assert (ax.get_legend() is not None) == wanted
     canvas: Any = FigureCanvasSVG(ax.figure)
     canvas.print_svg(tmp_path / "plane.svg")
