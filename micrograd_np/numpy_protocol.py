@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import ops
+from . import operations, ops
 from .operations import Operations, constant, plain
 from .ops.common import Array
 
@@ -63,7 +63,7 @@ def _several(op: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _where(apply: Callable[..., Any], condition: Any, x: Any, y: Any) -> Any:
-    return apply(ops.where, x, y, condition=np.array(condition, bool))
+    return apply(ops.where, x, y, condition=operations.mask(condition))
 
 
 def _clip(

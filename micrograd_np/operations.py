@@ -54,11 +54,21 @@ def _comparison(ufunc: np.ufunc) -> Callable[["Operations", Any], Any]:
 
     def method(self: "Operations", other: Any) -> Any:
         try:
-            return ufunc(self._data, plain(other))
+            return compared(ufunc, self, other)
         except TypeError:
             return NotImplemented
 
     return method
+
+
+def compared(ufunc: np.ufunc, x: Any, y: Any) -> Any:
+    """Compare the values of a tensor with others."""
+    return ufunc(plain(x), plain(y))
+
+
+def mask(condition: Any) -> Array:
+    """Copy a condition, so that nobody changes it before the way back."""
+    return np.array(condition, bool)
 
 
 def _of_values(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -221,7 +231,7 @@ class Operations:
         other
             What to take elsewhere: a tensor, an array or a number.
         """
-        return self._apply(ops.where, self, other, condition=np.array(condition, bool))
+        return self._apply(ops.where, self, other, condition=mask(condition))
 
     def astype(self, dtype: npt.DTypeLike) -> Self:
         """Return the tensor converted to `dtype`; its gradient comes back in the old one.

@@ -4,16 +4,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from . import tensor
+from . import operations, tensor
 from .layers.layer import Layer, in_mode
 from .ops.common import Result
 from .tape import Edges, no_grad
-from .tensor import Tensor
+from .tensor import Tensor, as_tensor
 
 # What a watcher is told of an op: the op, its inputs, its constants and the result. It may return
 # another tensor of the same values in place of the result.
@@ -80,20 +80,22 @@ class LayerCall(NamedTuple):
 
 
 def trace(
-    model: Layer, *inputs: Any, is_known: Callable[[Any], bool] = lambda op: True
+    model: Layer, *inputs: Any, is_known: Callable[[Any], bool] | None = None
 ) -> tuple[Any, list[OpCall | LayerCall]]:
     """Run a model in evaluation mode without recording; return its output and what it did.
 
     What the model changes in its state remains, unless `unchanged` is around the call.
     Tensors in the trace are the very objects that were handed on, so identity tells who made what.
-    In place of an op that is not known stand those that its formula is made of.
+    If `is_known` is given, comparisons of tensors are told as ops, too, and in place of an op that
+    is not known stand those that its formula is made of.
     """
     calls: list[OpCall | LayerCall] = []
     path: list[str] = []
 
     def see_op(op: Any, given: Any, constants: dict[str, Any], result: Tensor) -> Tensor | None:
         count = len(calls)
-        value = None if is_known(op) else _by_tensors(op, given, constants, result)
+        is_own = is_known is not None and not is_known(op)
+        value = _by_tensors(op, given, constants, result) if is_own else None
         if value is None:
             calls[count:] = [OpCall(op, tuple(given), constants, result, tuple(path))]
         return value
@@ -117,8 +119,34 @@ def trace(
         stack.enter_context(no_grad())
         for name, layer in list(model.layers_within()):
             stack.enter_context(_instead(layer, see_layer(name, layer)))
+        if is_known is not None:
+            stack.enter_context(_compared(see_op))
         stack.enter_context(watched(see_op))
         return model(*inputs), calls
+
+
+@contextmanager
+def _compared(see: Callable[[Any, Any, dict[str, Any], Tensor], Any]) -> Iterator[None]:
+    """Tell of comparisons in this thread, whose results nobody can change then."""
+    compare, mask, thread = operations.compared, operations.mask, get_ident()
+    found: dict[int, Any] = {}
+
+    def seen(ufunc: np.ufunc, x: Any, y: Any) -> Any:
+        result = compare(ufunc, x, y)
+        if get_ident() == thread and isinstance(result, np.ndarray):
+            result.setflags(write=False)
+            found[id(result)] = result
+            see(ufunc, (x, as_tensor(y)), {}, Tensor(result))
+        return result
+
+    def uncopied(condition: Any) -> Any:
+        return condition if found.get(id(condition)) is condition else mask(condition)
+
+    operations.compared, operations.mask = seen, uncopied
+    try:
+        yield
+    finally:
+        operations.compared, operations.mask = compare, mask
 
 
 def _by_tensors(

@@ -553,6 +553,11 @@ def doubled(x: Any) -> Any:
     return np.add(x, x, out=np.empty_like(x)), (lambda g: 2 * g,)
 
 
+def all_but_first(condition: Any) -> Any:
+    condition[:, 0] = False
+    return condition
+
+
 def square_plus(x: Any, *, b: float = 4.0) -> Any:
     root = np.sqrt(np.square(x) + b)
     value = (x + root) / 2
@@ -578,7 +583,8 @@ WITHOUT_FORM: dict[str, tuple[Function, str]] = {
     "arrays, returned": (lambda x: x.argmax(1), "takes values out of tensors"),
     "mean of values": (lambda x: x - x.data.mean(), "takes values out of tensors"),
     "number": (lambda x: x * float(x.data.max()), "takes values out of tensors"),
-    "comparison": (lambda x: np.where(x > 0, x, 0), "takes values out of tensors"),
+    "comparison": (lambda x: np.where(x.data > 0, x, 0), "takes values out of tensors"),
+    "comparisons": (lambda x: np.where((x > 0) & (x < 1), x, 0), "takes values out of tensors"),
     "mask": (lambda x: x * (x.data > 0), "takes values out of tensors"),
     "random": (lambda x: x + np.random.default_rng().random(3), "or draws them"),
     "positions in the batch": (lambda x: x + np.arange(len(x))[:, None], "takes values out of"),
@@ -624,6 +630,29 @@ def test_ops_of_ones_own_are_exported_as_the_ops_that_they_are_made_of(path: Pat
     exported = Exported(model, example, path)
     for size in (1, 4):
         exported.agrees(model, resized(example, 0, size))
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        lambda x: np.where(x > 0, x, 0.1 * x), lambda x: np.where(x >= x[:, :1], x, 0),
+        lambda x: np.where(x < 0.5, x.exp(), 2.0), lambda x: x.where(x <= x.mean(), 0),
+        lambda x: np.where(x.round() == 0, x, 1), lambda x: np.where(x.round() != 0, x, 1),
+        lambda x: x * (x > 0), lambda x: np.where(x.astype(int) > 1, x, 3),
+    ],
+    ids=range(8),
+)  # fmt: skip
+def test_comparisons_are_exported_and_can_be_changed_as_ever_afterwards(
+    formula: Function, path: Path
+) -> None:
+    example = numbers((2, 3))[0]
+    model = mg.Sequential(mg.Linear(3, 3), Own(formula))
+    exported = Exported(model, example, path)
+    for size in (1, 4):
+        exported.agrees(model, resized(example, 0, size))
+    assert all_but_first(mg.Tensor(example) > -9).sum() == 4
+    with pytest.raises(ValueError, match="is read-only"):
+        mg.export_onnx(Own(lambda x: np.where(all_but_first(x > 0), x, 0)), path, example)
 
 
 @pytest.mark.parametrize("name", WITHOUT_FORM)

@@ -53,6 +53,16 @@ FORMS: Forms = {
 }
 
 
+COMPARISONS: Forms = {
+    np.greater: direct("Greater"),
+    np.greater_equal: direct("GreaterOrEqual"),
+    np.less: direct("Less"),
+    np.less_equal: direct("LessOrEqual"),
+    np.equal: direct("Equal"),
+    np.not_equal: lambda graph, call, x, y: graph.add("Not", graph.add("Equal", x, y)),
+}
+
+
 @form(FORMS, ops.logaddexp)
 def _logaddexp(graph: Graph, call: Call, x: str, y: str) -> str:
     distance = graph.add("Abs", graph.add("Sub", x, y))

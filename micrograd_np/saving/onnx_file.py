@@ -19,6 +19,7 @@ from .onnx_graph import DTYPES, TYPES, Graph, Node
 from .onnx_runs import Lengths, Runs
 
 FORMS = onnx_elementwise.FORMS | onnx_shapes.FORMS | onnx_networks.FORMS
+_WITH_COMPARISONS = FORMS | onnx_elementwise.COMPARISONS
 _OPSET, _IR_VERSION = 18, 8  # of 2022: what runtimes have known for long
 _MOST_BYTES = 2**31 - 2**20  # of arrays, so that the nodes find room in 2 GB
 _End = tuple[str, str, Lengths]  # name, kind and shape of an input or output
@@ -63,8 +64,9 @@ def export_onnx(
     ValueError
         If a layer does what has no ONNX form, which the message names: it calls a loss, or an op
         of its own that does not work on tensors in place of arrays; it computes with the values of
-        tensors without ops, draws random numbers or does for some batches what it does not for
-        others. Also if the model does not take the example, or the file would be larger than 2 GB.
+        tensors without ops (tensors may be compared, but with the booleans nothing be computed),
+        draws random numbers or does for some batches what it does not for others. Also if the
+        model does not take the example, or the file would be larger than 2 GB.
     OSError
         If the file cannot be written.
 
@@ -95,7 +97,10 @@ def export_onnx(
 
 def _is_known(op: Callable[..., Any]) -> bool:
     """Whether an op has a form, or is one of the package, which would have one if it could."""
-    return op in FORMS or getattr(op, "__module__", "").split(".")[0] == __name__.split(".")[0]
+    return (
+        op in _WITH_COMPARISONS
+        or getattr(op, "__module__", "").split(".")[0] == __name__.split(".")[0]
+    )
 
 
 def _axes(
@@ -126,14 +131,14 @@ def _written(runs: Runs, axes: Sequence[int | None]) -> tuple[Graph, list[_End],
     growing = ((end[0], axis) for end, axis in zip(ends, axes) if axis is not None)
     graph.batch = next(growing, graph.batch)
     for number, call in runs.needed():
-        if call.op not in FORMS:
+        if call.op not in _WITH_COMPARISONS:
             raise call.refusal(
                 "which has no ONNX form, and whose formula is not made of operators and NumPy "
                 "functions that work on tensors, too: write it so, or put ops in its place"
             )
         graph.place = call.place
-        inputs = [graph.typed(x, call.kind) for x in call.inputs]
-        graph.made[number] = FORMS[call.op](graph, call, *inputs)
+        inputs = [graph.typed(x, call.input_kind) for x in call.inputs]
+        graph.made[number] = _WITH_COMPARISONS[call.op](graph, call, *inputs)
     graph.place = "output"
     for (name, *_), arrays in zip(outputs, zip(*runs.outputs)):
         graph.nodes.append(Node("Identity", [graph.value(runs.common(arrays))], [name], {}))

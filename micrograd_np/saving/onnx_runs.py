@@ -175,9 +175,9 @@ class Runs:
         repeated = [np.broadcast_to(rows[0], x.shape) for x in arrays]
         if not all(map(_alike, arrays, repeated)) or name in self._changed:
             raise self.refusal(
-                self._returned.get(id(arrays[0]), path), "takes values out of tensors (.data, or a "
-                "comparison) or draws them, so what was computed from the input without ops would "
-                "be the same for every input: compute it with ops"
+                self._returned.get(id(arrays[0]), path), "takes values out of tensors (.data, or what "
+                "is made of a comparison) or draws them, so what was computed from the input "
+                "without ops would be the same for every input: compute it with ops"
             )  # fmt: skip
         return Constant(rows[0], shape, name)
 
@@ -191,6 +191,9 @@ class Call:
         layer = self._path[-1] or type(runs._layers[""]).__name__
         self.place = f"{layer}/{op_name(self.op)}"
         self.kind = self._first.result.dtype.kind
+        kinds = {x.dtype.kind for x in self._first.inputs}
+        is_comparison = isinstance(self.op, np.ufunc)
+        self.input_kind = next(k for k in "fiub" if k in kinds) if is_comparison else self.kind
         self.shape = runs.shape([call.result.data for call in calls], self._path)
         self.inputs = [
             runs.common(tensors, self._path) for tensors in zip(*(call.inputs for call in calls))
