@@ -176,9 +176,9 @@ class Runs:
         if not all(map(_alike, arrays, repeated)) or name in self._changed:
             raise self.refusal(
                 self._returned.get(id(arrays[0]), path),
-                "takes values out of tensors (.data, or what is made of a comparison) or draws them, "
-                "so what was computed from the input without ops would be the same for every input: "
-                "compute it with ops",
+                "takes values out of tensors (.data, or what is made of a comparison) or draws "
+                "them, so what was computed from the input without ops would be the same for every "
+                "input: compute it with ops",
             )
         return Constant(rows[0], shape, name)
 
