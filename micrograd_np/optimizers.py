@@ -124,8 +124,7 @@ class Optimizer:
         token = error_state.set(silence)
         try:
             for group in self._groups:
-                has_own = group.settings or group.lr_ratio != 1
-                update = self._for(group).update if has_own else self.update
+                update = self._for(group).update
                 for i in group.params:
                     g = self.parameters[i].grad
                     if g is None:

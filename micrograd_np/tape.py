@@ -98,6 +98,8 @@ def walk_back(root: Node, gradient: Array, retain_graph: bool) -> None:
             try:
                 gradient = rule(g)
             except ValueError as error:
+                if type(error) is not ValueError:
+                    raise
                 raise ValueError(f"{rule_name(rule)}: {error}") from error
             if gradient.__class__ is not _ndarray or gradient.shape != parent.shape:
                 gradient = _fitted(gradient, parent, rule)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from threading import Lock, get_ident
+from threading import Lock, RLock, get_ident
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -58,6 +58,7 @@ def _told_result(op: Callable[..., Result], value: Any, edges: Edges) -> Tensor:
 
 _watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
 _watching, _lock, _result_of = 0, Lock(), tensor.result_of
+_comparing = RLock()
 
 
 class OpCall(NamedTuple):
@@ -127,8 +128,11 @@ def trace(
 
 @contextmanager
 def _compared(see: Callable[[Any, Any, dict[str, Any], Tensor], Any]) -> Iterator[None]:
-    """Tell of comparisons in this thread, whose results nobody can change then."""
-    compare, mask, thread = operations.compared, operations.mask, get_ident()
+    """Tell of comparisons in this thread, whose results nobody can change then.
+
+    Another thread that wants the same waits.
+    """
+    thread = get_ident()
     found: dict[int, Any] = {}
 
     def seen(ufunc: np.ufunc, x: Any, y: Any) -> Any:
@@ -142,11 +146,13 @@ def _compared(see: Callable[[Any, Any, dict[str, Any], Tensor], Any]) -> Iterato
     def uncopied(condition: Any) -> Any:
         return condition if found.get(id(condition)) is condition else mask(condition)
 
-    operations.compared, operations.mask = seen, uncopied
-    try:
-        yield
-    finally:
-        operations.compared, operations.mask = compare, mask
+    with _comparing:
+        compare, mask = operations.compared, operations.mask
+        operations.compared, operations.mask = seen, uncopied
+        try:
+            yield
+        finally:
+            operations.compared, operations.mask = compare, mask
 
 
 def _by_tensors(

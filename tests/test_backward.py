@@ -564,3 +564,11 @@ def test_a_rule_that_writes_into_its_gradient_is_named() -> None:
 
     with pytest.raises(ValueError, match=r"the rule .*op\.to_x: output array is read-only"):
         mg.apply(op, leaf([1.0, 2.0])).sum().backward()
+
+
+def test_an_error_of_a_kind_of_its_own_passes_a_rule_as_it_is() -> None:
+    def op(x: Any) -> Any:
+        return x * 1, (lambda g: np.linalg.cholesky(-np.eye(2)),)
+
+    with pytest.raises(np.linalg.LinAlgError):
+        mg.apply(op, leaf([1.0, 2.0])).sum().backward()

@@ -394,3 +394,19 @@ def test_what_is_frozen_and_what_lies_in_files_can_be_read(tmp_path: Any) -> Non
         return [seen(call(batch(i))) for i in range(CALLS)]
 
     both(make)
+
+
+def test_a_file_that_is_written_where_no_recorder_sees_it_is_refused(tmp_path: Any) -> None:
+    def make(wrap: Wrap) -> Any:
+        path = tmp_path / f"{wrap is Plain}.npy"
+        np.save(path, np.zeros(5))
+        average = np.load(path, mmap_mode="r+")
+
+        @wrap
+        def forward(x: Any) -> Any:
+            average[...] = x.mean(axis=0)
+            return x * 2
+
+        return [[seen(forward(batch(i))), average.tobytes()] for i in range(CALLS)]
+
+    assert "where no recorder sees it" in both(make, falls_back=True).reason

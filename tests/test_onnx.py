@@ -5,6 +5,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import onnxruntime
 import pytest
 
 import micrograd_np as mg
-from micrograd_np import ops
+from micrograd_np import operations, ops
 from micrograd_np.saving import onnx_file
 from tests.rows import numbers
 from tests.test_layer_table import ROWS, flat, stirred
@@ -750,3 +751,16 @@ def test_without_the_library_the_extra_is_named(path: Path, monkeypatch: Any) ->
         ImportError, match=r"export_onnx needs onnx; install .*micrograd_np\[onnx\]"
     ):
         mg.export_onnx(mg.Linear(3, 3), path, np.ones((1, 3)))
+
+
+def test_threads_export_one_after_the_other_and_leave_nothing_behind(tmp_path: Path) -> None:
+    before = operations.compared, operations.mask
+
+    def export(i: int) -> None:
+        model = mg.Sequential(mg.Linear(3, 3), Own(lambda x: np.where(x > 0, x, 0)))
+        mg.export_onnx(model, tmp_path / f"{i}.onnx", np.ones((2, 3)))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(export, range(12)))
+    assert (operations.compared, operations.mask) == before
+    assert len({path.stat().st_size for path in tmp_path.iterdir()}) == 1

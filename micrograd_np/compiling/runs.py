@@ -70,7 +70,6 @@ class Run:
         if self.reach.refused:
             self.recorder.cannot(self.reach.refused)
         list(map(self.recorder.memory, self.reach.arrays))
-        marks = [array.tobytes() for array in self.reach.arrays]
         self._remembered = {id(o): remembered(o) for o in self.reach.optimizers}
         streams = _states(self.reach.streams)
         try:
@@ -87,7 +86,7 @@ class Run:
         for key, state in _states(self.reach.streams).items():
             if key not in drawn and state != streams[key]:
                 self.recorder.cannot("it draws random numbers where no recorder sees it")
-        self._check_effects(marks)
+        self._check_effects()
 
     def _check_optimizer(self, optimizer: Optimizer) -> None:
         """Note what the function did to an optimizer beside letting it make its steps."""
@@ -100,15 +99,13 @@ class Run:
         if any(id(owner(array)) in self.recorder.found for array in arrays):
             self.recorder.cannot("it reads what an optimizer remembers")
 
-    def _check_effects(self, marks: list[bytes]) -> None:
+    def _check_effects(self) -> None:
         """Note what the function did that no call shows."""
         if changed := self.reach.changed():
             self.recorder.cannot(f"it changes Python objects: {changed}")
-        for array, mark in zip(self.reach.arrays, marks):
-            if self.recorder.knows(array):
-                self.recorder.check([array])
-            elif array.tobytes() != mark:
-                self.recorder.cannot("it changes an array where no recorder sees it")
+        self.recorder.check(self.reach.arrays)
+        if any(mark_of(array) != mark for array, mark in self.unseen):
+            self.recorder.cannot("it changes an array where no recorder sees it")
         for _, value, array in self.inputs:
             given = value._data if isinstance(value, Tensor) else value
             if array is not given and not np.array_equal(array, given, equal_nan=_has_nan(array)):

@@ -413,7 +413,8 @@ class Callback:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         moments = [name for name in vars(Callback) if not name.startswith("_")]
-        if ("state_dict" in vars(cls)) != ("load_state_dict" in vars(cls)):
+        saves, loads = cls.state_dict, cls.load_state_dict
+        if (saves is Callback.state_dict) != (loads is Callback.load_state_dict):
             raise TypeError(
                 f"{cls.__name__} must have both state_dict and load_state_dict, or a resumed run "
                 "would begin with another state"
