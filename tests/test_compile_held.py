@@ -1,5 +1,6 @@
 """What a compiled function hands out, what a user holds meanwhile, and what is undone."""
 
+import contextlib
 import tracemalloc
 from typing import Any
 
@@ -184,6 +185,27 @@ def test_a_call_that_goes_another_way_leaves_gradients_as_the_function_does(func
     both(make)
 
 
+def test_a_call_that_raises_changes_gradients_as_the_function_does() -> None:
+    def make(wrap: Wrap) -> Any:
+        weight: Any = leaf(3)
+        weight.grad = np.full(3, 8.0)
+
+        @wrap
+        def call(x: Any, rows: Any) -> Any:
+            g = weight.grad
+            g *= 0.5
+            return x[rows] * 2
+
+        results = []
+        for i in range(10):
+            with contextlib.suppress(IndexError):
+                call(np.ones(3), np.array([0, 5 if i == 6 else 2]))
+            results.append(seen(weight.grad))
+        return results
+
+    both(make, falls_back=True)
+
+
 def test_a_gradient_that_a_recorded_call_leaves_alone_stays_the_same_array() -> None:
     weight, other = leaf(3), leaf(3)
     other.grad = np.ones(3)
@@ -226,12 +248,13 @@ def test_gradients_and_results_lie_as_they_do() -> None:
         def step(x: Any) -> Any:
             weight.grad = None
             (weight * columns).sum().backward()
-            return x.T * 2
+            return x.T * 2, mg.Tensor(x).T * 2
 
         results = []
         for i in range(CALLS):
             result = step(np.random.default_rng(i).standard_normal((70, 50)))
-            results.append([seen([result, held(weight).sum()]), result.strides])
+            results.append(seen([*result, held(weight).sum()]))
+            results.append([result[0].strides, result[1].data.strides])
             results.append(held(weight).strides)
         return results
 
