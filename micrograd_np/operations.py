@@ -1,5 +1,6 @@
 """The operators and methods of tensors: each runs one op."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Self, TypeVar
 
@@ -10,7 +11,13 @@ from . import ops
 from .ops.common import Array, Axis, Result
 
 T = TypeVar("T", bound="Operations")
+M = TypeVar("M", bound=Callable[..., Any])
 _NO_CONSTANTS: dict[str, Any] = {}
+_OVER_AXES = {
+    "axis": "One axis, several (a tuple), or None for all.",
+    "ddof": "What the number of entries is lessened by, to divide by.",
+    "keepdims": "Whether the axes that were reduced stay, with length one.",
+}
 
 
 def _unary(op: Callable[[Array], Result]) -> Callable[[T], T]:
@@ -101,6 +108,15 @@ def constant(x: Any) -> Any:
 def _unpacked(lengths: tuple[Any, ...]) -> Any:
     """Let reshape(2, 3) and reshape((2, 3)) mean the same."""
     return lengths[0] if len(lengths) == 1 else lengths
+
+
+def _over_axes(method: M) -> M:
+    """Say in the docstring of a reduction what its arguments mean."""
+    names = [name for name in inspect.signature(method).parameters if name in _OVER_AXES]
+    meanings = "\n".join(f"{name}\n    {_OVER_AXES[name]}" for name in names)
+    summary = inspect.cleandoc(method.__doc__ or "")
+    method.__doc__ = f"{summary}\n\nParameters\n----------\n{meanings}\n"
+    return method
 
 
 class Operations:
@@ -245,80 +261,34 @@ class Operations:
 
     # Reductions
 
+    @_over_axes
     def sum(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
-        """Sum over axes.
-
-        Parameters
-        ----------
-        axis
-            One axis, several (a tuple), or None for all.
-        keepdims
-            Whether the axes that were reduced stay, with length one.
-        """
+        """Sum over axes."""
         return self._apply(ops.sum, self, axis=axis, keepdims=keepdims)
 
+    @_over_axes
     def mean(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
-        """Average over axes.
-
-        Parameters
-        ----------
-        axis
-            One axis, several (a tuple), or None for all.
-        keepdims
-            Whether the axes that were reduced stay, with length one.
-        """
+        """Average over axes."""
         return self._apply(ops.mean, self, axis=axis, keepdims=keepdims)
 
+    @_over_axes
     def var(self, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -> Self:
-        """Variance over axes, with divisor n - ddof.
-
-        Parameters
-        ----------
-        axis
-            One axis, several (a tuple), or None for all.
-        ddof
-            What the number of entries is lessened by, to divide by.
-        keepdims
-            Whether the axes that were reduced stay, with length one.
-        """
+        """Variance over axes, with divisor n - ddof."""
         return self._apply(ops.var, self, axis=axis, ddof=ddof, keepdims=keepdims)
 
+    @_over_axes
     def std(self, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -> Self:
-        """Root of the variance over axes.
-
-        Parameters
-        ----------
-        axis
-            One axis, several (a tuple), or None for all.
-        ddof
-            What the number of entries is lessened by, to divide by.
-        keepdims
-            Whether the axes that were reduced stay, with length one.
-        """
+        """Root of the variance over axes."""
         return self._apply(ops.std, self, axis=axis, ddof=ddof, keepdims=keepdims)
 
+    @_over_axes
     def norm(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
-        """Euclidean length over axes.
-
-        Parameters
-        ----------
-        axis
-            One axis, several (a tuple), or None for all.
-        keepdims
-            Whether the axes that were reduced stay, with length one.
-        """
+        """Euclidean length over axes."""
         return self._apply(ops.norm, self, axis=axis, keepdims=keepdims)
 
+    @_over_axes
     def prod(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
-        """Product over axes.
-
-        Parameters
-        ----------
-        axis
-            One axis, several (a tuple), or None for all.
-        keepdims
-            Whether the axes that were reduced stay, with length one.
-        """
+        """Product over axes."""
         return self._apply(ops.prod, self, axis=axis, keepdims=keepdims)
 
     def cumsum(self, axis: int | None = None) -> Self:
@@ -331,16 +301,9 @@ class Operations:
         """
         return self._apply(ops.cumsum, self, axis=axis)
 
+    @_over_axes
     def logsumexp(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
-        """Logarithm of the sum of exponentials over axes.
-
-        Parameters
-        ----------
-        axis
-            One axis, several (a tuple), or None for all.
-        keepdims
-            Whether the axes that were reduced stay, with length one.
-        """
+        """Logarithm of the sum of exponentials over axes."""
         return self._apply(ops.logsumexp, self, axis=axis, keepdims=keepdims)
 
     def softmax(self, axis: int = -1) -> Self:
@@ -369,28 +332,14 @@ class Operations:
     any = _of_values(np.any)
     all = _of_values(np.all)
 
+    @_over_axes
     def max(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
-        """Largest entry over axes.
-
-        Parameters
-        ----------
-        axis
-            One axis, several (a tuple), or None for all.
-        keepdims
-            Whether the axes that were reduced stay, with length one.
-        """
+        """Largest entry over axes."""
         return self._apply(ops.max, self, axis=axis, keepdims=keepdims)
 
+    @_over_axes
     def min(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
-        """Smallest entry over axes.
-
-        Parameters
-        ----------
-        axis
-            One axis, several (a tuple), or None for all.
-        keepdims
-            Whether the axes that were reduced stay, with length one.
-        """
+        """Smallest entry over axes."""
         return self._apply(ops.min, self, axis=axis, keepdims=keepdims)
 
     # Shapes
