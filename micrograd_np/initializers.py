@@ -7,14 +7,34 @@ called with them first: ``weight_init=normal(std=0.02)``, but ``weight_init=he_n
 """
 
 from collections.abc import Callable
+from inspect import cleandoc
 from math import isfinite, prod, sqrt
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from .ops.common import Array
 
 Initializer: TypeAlias = Callable[[tuple[int, ...], Any], Array]
+T = TypeVar("T", bound=Callable[..., Array])
+_TAKES = """Parameters
+----------
+shape
+    Shape of the weight.
+rng
+    ``numpy.random.Generator`` or ``RandomState``; None draws from NumPy's global state."""
+
+
+def _drawing(what: str) -> Callable[[T], T]:
+    """Say in the docstring of an initializer what it takes, and what it returns."""
+
+    def documented(initializer: T) -> T:
+        summary, _, more = cleandoc(initializer.__doc__ or "").partition("\n\n")
+        sections = [summary, _TAKES, f"Returns\n-------\nndarray\n    float64 weights of {what}."]
+        initializer.__doc__ = "\n\n".join([*sections, *[more] * bool(more)]) + "\n"
+        return initializer
+
+    return documented
 
 
 def zeros(shape: tuple[int, ...], rng: Any = None) -> Array:
@@ -67,20 +87,9 @@ def uniform(low: float, high: float) -> Initializer:
     return lambda shape, rng: random_stream(rng).uniform(low, high, shape)
 
 
+@_drawing("variance 1 / fan_in")
 def lecun_uniform(shape: tuple[int, ...], rng: Any = None) -> Array:
     """Draw uniformly from ±sqrt(3 / fan_in): outputs vary as much as the inputs do.
-
-    Parameters
-    ----------
-    shape
-        Shape of the weight.
-    rng
-        ``numpy.random.Generator`` or ``RandomState``; None draws from NumPy's global state.
-
-    Returns
-    -------
-    ndarray
-        float64 weights of variance 1 / fan_in.
 
     References
     ----------
@@ -89,38 +98,15 @@ def lecun_uniform(shape: tuple[int, ...], rng: Any = None) -> Array:
     return _scaled("uniform", 1, fans(shape)[0], shape, rng)
 
 
+@_drawing("variance 1 / fan_in")
 def lecun_normal(shape: tuple[int, ...], rng: Any = None) -> Array:
-    """Draw from N(0, 1 / fan_in); see `lecun_uniform`.
-
-    Parameters
-    ----------
-    shape
-        Shape of the weight.
-    rng
-        ``numpy.random.Generator`` or ``RandomState``; None draws from NumPy's global state.
-
-    Returns
-    -------
-    ndarray
-        float64 weights of variance 1 / fan_in.
-    """
+    """Draw from N(0, 1 / fan_in); see `lecun_uniform`."""
     return _scaled("normal", 1, fans(shape)[0], shape, rng)
 
 
+@_drawing("variance 2 / (fan_in + fan_out)")
 def glorot_uniform(shape: tuple[int, ...], rng: Any = None) -> Array:
     """Draw uniformly from ±sqrt(6 / (fan_in + fan_out)): values and gradients vary alike.
-
-    Parameters
-    ----------
-    shape
-        Shape of the weight.
-    rng
-        ``numpy.random.Generator`` or ``RandomState``; None draws from NumPy's global state.
-
-    Returns
-    -------
-    ndarray
-        float64 weights of variance 2 / (fan_in + fan_out).
 
     References
     ----------
@@ -130,38 +116,15 @@ def glorot_uniform(shape: tuple[int, ...], rng: Any = None) -> Array:
     return _scaled("uniform", 2, sum(fans(shape)), shape, rng)
 
 
+@_drawing("variance 2 / (fan_in + fan_out)")
 def glorot_normal(shape: tuple[int, ...], rng: Any = None) -> Array:
-    """Draw from N(0, 2 / (fan_in + fan_out)); see `glorot_uniform`.
-
-    Parameters
-    ----------
-    shape
-        Shape of the weight.
-    rng
-        ``numpy.random.Generator`` or ``RandomState``; None draws from NumPy's global state.
-
-    Returns
-    -------
-    ndarray
-        float64 weights of variance 2 / (fan_in + fan_out).
-    """
+    """Draw from N(0, 2 / (fan_in + fan_out)); see `glorot_uniform`."""
     return _scaled("normal", 2, sum(fans(shape)), shape, rng)
 
 
+@_drawing("variance 2 / fan_in")
 def he_uniform(shape: tuple[int, ...], rng: Any = None) -> Array:
     """Draw uniformly from ±sqrt(6 / fan_in): outputs keep their scale where ReLUs come between.
-
-    Parameters
-    ----------
-    shape
-        Shape of the weight.
-    rng
-        ``numpy.random.Generator`` or ``RandomState``; None draws from NumPy's global state.
-
-    Returns
-    -------
-    ndarray
-        float64 weights of variance 2 / fan_in.
 
     References
     ----------
@@ -171,21 +134,9 @@ def he_uniform(shape: tuple[int, ...], rng: Any = None) -> Array:
     return _scaled("uniform", 2, fans(shape)[0], shape, rng)
 
 
+@_drawing("variance 2 / fan_in")
 def he_normal(shape: tuple[int, ...], rng: Any = None) -> Array:
-    """Draw from N(0, 2 / fan_in); see `he_uniform`.
-
-    Parameters
-    ----------
-    shape
-        Shape of the weight.
-    rng
-        ``numpy.random.Generator`` or ``RandomState``; None draws from NumPy's global state.
-
-    Returns
-    -------
-    ndarray
-        float64 weights of variance 2 / fan_in.
-    """
+    """Draw from N(0, 2 / fan_in); see `he_uniform`."""
     return _scaled("normal", 2, fans(shape)[0], shape, rng)
 
 
