@@ -16,7 +16,7 @@ import numpy as np
 from .ops.common import Array
 
 Initializer: TypeAlias = Callable[[tuple[int, ...], Any], Array]
-T = TypeVar("T", bound=Callable[..., Array])
+_Drawn = TypeVar("_Drawn", bound=Callable[..., Array])
 _TAKES = """Parameters
 ----------
 shape
@@ -25,10 +25,10 @@ rng
     ``numpy.random.Generator`` or ``RandomState``; None draws from NumPy's global state."""
 
 
-def _drawing(what: str) -> Callable[[T], T]:
+def _drawing(what: str) -> Callable[[_Drawn], _Drawn]:
     """Say in the docstring of an initializer what it takes, and what it returns."""
 
-    def documented(initializer: T) -> T:
+    def documented(initializer: _Drawn) -> _Drawn:
         summary, _, more = cleandoc(initializer.__doc__ or "").partition("\n\n")
         sections = [summary, _TAKES, f"Returns\n-------\nndarray\n    float64 weights of {what}."]
         initializer.__doc__ = "\n\n".join([*sections, *[more] * bool(more)]) + "\n"
